@@ -1,0 +1,26 @@
+package weft
+
+// Agent is a process on a host that realises a part of the data plane there, as
+// operators know it from `openstack network agent list`.
+type Agent struct {
+	Meta
+	AgentType        string         `json:"agent_type"`
+	Binary           string         `json:"binary"`
+	Topic            string         `json:"topic"`
+	Host             string         `json:"host"`
+	AdminStateUp     bool           `json:"admin_state_up"`
+	AvailabilityZone ID             `json:"availability_zone"`
+	Configurations   map[string]any `json:"configurations"`
+	Description      ID             `json:"description"`
+	StartedAt        string         `json:"started_at"`
+	Heartbeat        string         `json:"heartbeat_timestamp"`
+	ResourcesSynced  *bool          `json:"resources_synced"`
+}
+
+// Agent types, as Neutron names them.
+const (
+	AgentLinuxBridge = "Linux bridge agent"
+	AgentDHCP        = "DHCP agent"
+	AgentL3          = "L3 agent"
+	AgentMetadata    = "Metadata agent"
+)

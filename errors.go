@@ -1,0 +1,69 @@
+package weft
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind is the family of an Error. The API maps each kind to one HTTP status.
+type Kind int
+
+// The families of errors, after neutron-lib's base exceptions.
+const (
+	Internal     Kind = iota // 500
+	BadRequest               // 400
+	Forbidden                // 403
+	NotFound                 // 404
+	Conflict                 // 409
+	Precondition             // 412
+	Unavailable              // 503
+	NotAllowed               // 405
+	Unauthorized             // 401
+	NotSupported             // 501
+)
+
+// Error is a refusal that a client can act on. Type is the class name that
+// Neutron gives the same refusal ("PortNotFound"), Message names the offending
+// field and value, Detail is free text (what blocks a deletion, for example).
+//
+// Only refusals are Errors; anything else that goes wrong is a plain wrapped
+// error and reaches the client as an opaque 500.
+type Error struct {
+	Kind    Kind
+	Type    string
+	Message string
+	Detail  string
+}
+
+func (e *Error) Error() string { return e.Type + ": " + e.Message }
+
+// Errorf makes an Error of the given kind and Neutron type.
+func Errorf(kind Kind, typ, format string, args ...any) *Error {
+	return &Error{Kind: kind, Type: typ, Message: fmt.Sprintf(format, args...)}
+}
+
+// Invalid is Neutron's InvalidInput: a value that cannot be accepted.
+// The message reads "Invalid input for operation: ...".
+func Invalid(format string, args ...any) *Error {
+	return Errorf(BadRequest, "InvalidInput", "Invalid input for operation: "+format+".", args...)
+}
+
+// IsType reports whether err is, or wraps, an Error of one of these Neutron types.
+func IsType(err error, types ...string) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	for _, t := range types {
+		if e.Type == t {
+			return true
+		}
+	}
+	return false
+}
+
+// IsKind reports whether err is, or wraps, an Error of the given kind.
+func IsKind(err error, kind Kind) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == kind
+}

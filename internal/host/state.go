@@ -1,0 +1,185 @@
+// Package host says what one host must look like: values only. The server
+// computes a State from the database; whoever realises a host (the Linux bridge
+// agent, a controller, a simulator) consumes it. Nothing here does I/O, and
+// nothing here knows JSON keys of the API or names of kernel objects other than
+// those that Neutron's users know (see names.go).
+package host
+
+import (
+	"net/netip"
+
+	"github.com/weftnet/weft"
+)
+
+// State is everything one host must realise. It is complete: what is not in it
+// must not exist on the host. Slices are sorted by id, so equal states are
+// deeply equal.
+type State struct {
+	Host     string
+	Revision int64 // position in the change log that the state includes
+	Networks []Network
+	Ports    []Port // instances' ports bound to this host; never routers' or DHCP's
+	Groups   []Group
+	Members  map[string][]netip.Prefix // remote group id -> addresses of its ports, sorted
+	Routers  []Router
+}
+
+// Network is a layer-2 domain with something on this host.
+type Network struct {
+	ID        string
+	ProjectID string
+	MTU       int // bytes, of every interface on the network
+	Segment   Segment
+	Subnets   []Subnet // sorted by id
+	DHCP      *DHCP    // nil: this host does not answer DHCP for the network
+	Leases    []Lease  // every port of the network with an address, sorted by MAC; filled when DHCP or a router of the network is here
+	Peers     []Peer   // where the network's other ports are, for tunnels
+}
+
+// Segment is how the network travels between hosts.
+type Segment struct {
+	Type            string // weft.TypeLocal, TypeFlat, TypeVXLAN, ...
+	PhysicalNetwork string // flat and vlan
+	ID              uint32 // VNI or VLAN id
+}
+
+// Subnet is the part of a subnet that hosts and routers need.
+type Subnet struct {
+	ID         string
+	CIDR       netip.Prefix
+	Gateway    netip.Addr // invalid: none
+	EnableDHCP bool
+	DNS        []netip.Addr
+	Routes     []weft.Route
+	RAMode     string
+	AddrMode   string
+}
+
+// Peer is another host's tunnel end and what is reachable behind it.
+type Peer struct {
+	VTEP    netip.Addr
+	Entries []PeerEntry
+}
+
+// PeerEntry is one remote port.
+type PeerEntry struct {
+	MAC       weft.MAC
+	Addresses []netip.Addr
+}
+
+// DHCP is the DHCP service of a network on this host, in namespace qdhcp-ID.
+type DHCP struct {
+	PortID    string
+	MAC       weft.MAC
+	Addresses []Address // one per subnet it serves
+	Domain    string    // DNS search domain without trailing dot, e.g. "openstacklocal"
+	Metadata  bool      // also answer 169.254.169.254 here: no router does on this network
+}
+
+// Address is an interface address and the subnet it is from.
+type Address struct {
+	SubnetID string
+	Prefix   netip.Prefix // address and prefix length
+}
+
+// Lease is what one port is told by DHCP, and who stands behind its addresses
+// for the metadata service.
+type Lease struct {
+	PortID    string
+	DeviceID  string
+	ProjectID string
+	Owner     string // device owner
+	MAC       weft.MAC
+	Addresses []Address
+	Hostname  string
+	Options   []weft.ExtraDHCPOpt
+}
+
+// Port is an instance's attachment to be wired on this host.
+type Port struct {
+	ID           string
+	NetworkID    string
+	ProjectID    string
+	DeviceID     string
+	DeviceOwner  string
+	MAC          weft.MAC
+	Addresses    []netip.Addr
+	AdminUp      bool
+	PortSecurity bool          // false, or Trusted: neither filtered nor checked
+	Trusted      bool          // device owner network:*
+	Pairs        []AllowedPair // further senders that are not spoofed
+	Groups       []string      // sorted ids
+	Revision     int64         // of the port, echoed in the Report
+}
+
+// AllowedPair is a MAC and prefix the port may also send from.
+type AllowedPair struct {
+	MAC    weft.MAC
+	Prefix netip.Prefix
+}
+
+// Group is a security group used by a port of this host.
+type Group struct {
+	ID       string
+	Stateful bool
+	Rules    []Rule // sorted by id
+}
+
+// Rule admits traffic. Zero values mean "any".
+type Rule struct {
+	ID          string
+	Ingress     bool // towards the port
+	IPv6        bool
+	Protocol    int // IANA number; -1 any (0 is hopopt)
+	Min, Max    int // ports, or ICMP type and code; -1 any
+	Remote      netip.Prefix
+	RemoteGroup string // key of State.Members
+}
+
+// Router is a router this host carries, in namespace qrouter-ID.
+type Router struct {
+	ID          string
+	ProjectID   string
+	AdminUp     bool
+	Interfaces  []RouterPort // internal, "qr-"; sorted by port id
+	Gateway     *RouterPort  // external, "qg-"; nil: none
+	SNAT        bool         // source-translate what leaves by the gateway
+	FloatingIPs []FloatingIP // sorted by address
+	Routes      []weft.Route // extra routes
+}
+
+// RouterPort is an interface of a router.
+type RouterPort struct {
+	PortID    string
+	NetworkID string
+	MAC       weft.MAC
+	MTU       int
+	Addresses []Address
+	Subnets   []Subnet // those of Addresses; for a gateway all of the external network
+	Revision  int64
+}
+
+// FloatingIP is a one-to-one translation on a router.
+type FloatingIP struct {
+	ID       string
+	Floating netip.Addr
+	Fixed    netip.Addr
+	PortID   string
+}
+
+// Report is what an agent has realised of a State; it is what makes ports
+// ACTIVE. Ports lists every port of the State that exists on the host.
+type Report struct {
+	Host        string
+	Revision    int64
+	Ports       []PortReport
+	FloatingIPs map[string]string // floating IP id -> status, for all on this host
+}
+
+// PortReport is the state of one port on the host.
+type PortReport struct {
+	ID       string
+	Revision int64  // of the port as realised
+	Up       bool   // wired, filtered and served
+	Reason   string // why not, in words for a user
+}

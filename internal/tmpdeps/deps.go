@@ -1,0 +1,26 @@
+package tmpdeps
+
+import (
+	_ "github.com/coder/websocket"
+	_ "github.com/fernet/fernet-go"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/google/nftables"
+	_ "github.com/google/uuid"
+	_ "github.com/gophercloud/gophercloud/v2"
+	_ "github.com/insomniacslk/dhcp/dhcpv4/nclient4"
+	_ "github.com/insomniacslk/dhcp/dhcpv4/server4"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "github.com/mdlayher/packet"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "github.com/vishvananda/netlink"
+	_ "github.com/vishvananda/netns"
+	_ "golang.org/x/crypto/bcrypt"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "gopkg.in/ini.v1"
+	_ "modernc.org/sqlite"
+	_ "pgregory.net/rapid"
+)

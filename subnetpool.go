@@ -1,0 +1,27 @@
+package weft
+
+import "net/netip"
+
+// SubnetPool is a set of prefixes from which subnets can be carved.
+type SubnetPool struct {
+	Meta
+	Name             string             `json:"name"`
+	Description      string             `json:"description"`
+	Prefixes         List[netip.Prefix] `json:"prefixes"`
+	IPVersion        int                `json:"ip_version"`
+	MinPrefixlen     int                `json:"min_prefixlen"`
+	MaxPrefixlen     int                `json:"max_prefixlen"`
+	DefaultPrefixlen int                `json:"default_prefixlen"`
+	DefaultQuota     *int               `json:"default_quota"`
+	AddressScopeID   ID                 `json:"address_scope_id"`
+	IsDefault        bool               `json:"is_default"`
+	Shared           bool               `json:"shared"`
+}
+
+// AddressScope is a routing domain: pools within one scope never overlap.
+type AddressScope struct {
+	Meta
+	Name      string `json:"name"`
+	IPVersion int    `json:"ip_version"`
+	Shared    bool   `json:"shared"`
+}
