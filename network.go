@@ -3,28 +3,36 @@ package weft
 // Network is an isolated layer-2 domain.
 type Network struct {
 	Meta
-	Name                  string       `json:"name"`
-	Description           string       `json:"description"`
-	AdminStateUp          bool         `json:"admin_state_up"`
-	Status                string       `json:"status"`
-	External              bool         `json:"router:external"`
-	MTU                   int          `json:"mtu"`
-	PortSecurity          bool         `json:"port_security_enabled"`
-	IsDefault             bool         `json:"is_default"`
-	DNSDomain             string       `json:"dns_domain"`
-	VLANTransparent       *bool        `json:"vlan_transparent"`
-	QoSPolicyID           ID           `json:"qos_policy_id"`
-	AvailabilityZoneHints List[string] `json:"availability_zone_hints"`
-	Segments              []Segment    `json:"segments"` // at least one
+	Name                  string         `json:"name"`
+	Description           string         `json:"description"`
+	AdminStateUp          bool           `json:"admin_state_up"`
+	Status                string         `json:"status"`
+	External              bool           `json:"router:external"`
+	MTU                   int            `json:"mtu"`
+	PortSecurity          bool           `json:"port_security_enabled"`
+	IsDefault             bool           `json:"is_default"`
+	DNSDomain             string         `json:"dns_domain"`
+	VLANTransparent       *bool          `json:"vlan_transparent"`
+	QoSPolicyID           ID             `json:"qos_policy_id"`
+	AvailabilityZoneHints List[string]   `json:"availability_zone_hints"`
+	*Provider                            // how a network of one segment travels; nil when there are several
+	Segments              List[Provider] `json:"segments,omitempty"`
 }
 
-// Segment is one physical realisation of a network. Zero PhysicalNetwork and
-// SegmentationID are null on the wire.
-type Segment struct {
-	ID              string `json:"id,omitempty"`
+// Provider says how a segment of a network travels between hosts. An empty
+// PhysicalNetwork and a nil SegmentationID are null on the wire.
+type Provider struct {
 	NetworkType     string `json:"provider:network_type"`
 	PhysicalNetwork ID     `json:"provider:physical_network"`
 	SegmentationID  *int64 `json:"provider:segmentation_id"`
+}
+
+// AllSegments is the network's segments, whichever way they are kept.
+func (n *Network) AllSegments() []Provider {
+	if n.Provider != nil {
+		return []Provider{*n.Provider}
+	}
+	return n.Segments
 }
 
 // Network types.

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/weftnet/weft"
+)
+
+// The kinds of change.
+const (
+	OpCreate = "create"
+	OpUpdate = "update"
+	OpDelete = "delete"
+)
+
+// Change is an entry of the change log. Numbers have no gaps that fill later: who
+// has read up to Seq has missed nothing before it.
+type Change struct {
+	Seq       int64
+	At        time.Time
+	Noun      string // the table: "ports"
+	Op        string
+	ID        string
+	ProjectID string
+	Revision  int64
+	UserID    string
+	RequestID string
+	Before    []byte // documents; nil before a create and after a delete
+	After     []byte
+}
+
+// append writes to the change log. The number is taken under the writer lock.
+func (tx *Tx) append(noun, op string, m *weft.Meta, before, after []byte) error {
+	c := tx.Caller
+	_, err := tx.Exec(`INSERT INTO changes (seq, at, noun, op, id, project_id, revision, user_id, request_id, before, after)
+		VALUES ((SELECT COALESCE(MAX(seq), 0) + 1 FROM changes), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		tx.Now().UnixMilli(), noun, op, m.ID, m.ProjectID, m.Revision, c.UserID, c.RequestID, string(before), string(after))
+	if err == nil {
+		tx.logged++
+	}
+	return err
+}
+
+// Head is the number of the newest entry of the change log that tx sees.
+func (tx *Tx) Head() (int64, error) {
+	var seq int64
+	_, err := tx.QueryRow("SELECT COALESCE(MAX(seq), 0) FROM changes", nil, &seq)
+	return seq, err
+}
+
+// Changes returns up to limit entries after seq, oldest first.
+func (tx *Tx) Changes(seq int64, limit int) ([]Change, error) {
+	var out []Change
+	err := tx.Query(`SELECT seq, at, noun, op, id, project_id, revision, user_id, request_id, before, after
+		FROM changes WHERE seq > ? ORDER BY seq LIMIT ?`, []any{seq, limit}, func(scan func(...any) error) error {
+		var c Change
+		var at int64
+		var before, after string
+		err := scan(&c.Seq, &at, &c.Noun, &c.Op, &c.ID, &c.ProjectID, &c.Revision, &c.UserID, &c.RequestID, &before, &after)
+		c.At = time.UnixMilli(at).UTC()
+		if before != "" {
+			c.Before = []byte(before)
+		}
+		if after != "" {
+			c.After = []byte(after)
+		}
+		out = append(out, c)
+		return err
+	})
+	return out, err
+}
+
+// WaitChanges returns entries after seq as soon as there are any, or the error of
+// ctx.
+func (db *DB) WaitChanges(ctx context.Context, seq int64, limit int) ([]Change, error) {
+	for {
+		woken := db.head.wait() // before looking, so that nothing falls between
+		out, err := db.Read(ctx, nil).Changes(seq, limit)
+		if err != nil || len(out) > 0 {
+			return out, err
+		}
+		select {
+		case <-woken:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// TrimChanges forgets entries older than the given time, except the newest one,
+// from which the numbers go on.
+func (tx *Tx) TrimChanges(before time.Time) error {
+	_, err := tx.Exec("DELETE FROM changes WHERE at < ? AND seq < (SELECT MAX(seq) FROM changes)", before.UnixMilli())
+	return err
+}

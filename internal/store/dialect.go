@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// dialect is what differs between the engines.
+type dialect interface {
+	name() string
+	placeholders(text string) string // ? to the engine's form
+	begin() string
+	lockWriter(tx *Tx) error // keeps other writers, of any process, out until commit
+	notify(tx *Tx) error     // tells other processes at commit
+	listen(ctx context.Context, db *DB)
+	viewOptions() *sql.TxOptions
+	ddl(text string) string // schema text to the engine's types
+}
+
+// dollars rewrites ? to $1, $2, ... and remembers the texts. A ? inside a string
+// literal is not supported; no statement here has one.
+type dollars struct{ cache sync.Map }
+
+func (d *dollars) rewrite(text string) string {
+	if s, ok := d.cache.Load(text); ok {
+		return s.(string)
+	}
+	var b strings.Builder
+	n := 0
+	for _, r := range text {
+		if r != '?' {
+			b.WriteRune(r)
+			continue
+		}
+		n++
+		b.WriteByte('$')
+		b.WriteString(strconv.Itoa(n))
+	}
+	if len(text) < 2000 {
+		d.cache.Store(text, b.String())
+	}
+	return b.String()
+}

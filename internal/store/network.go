@@ -1,0 +1,91 @@
+package store
+
+import "github.com/weftnet/weft"
+
+// Networks keeps networks and, beside them, the segments they hold.
+var Networks = Table[weft.Network]{
+	Name: "networks", Noun: "network", NotFound: "NetworkNotFound", Quota: true,
+	Columns: []Column[weft.Network]{
+		{Name: "name", Value: func(n *weft.Network) any { return n.Name }},
+		{Name: "description", Value: func(n *weft.Network) any { return n.Description }},
+		{Name: "admin_state_up", Value: func(n *weft.Network) any { return btoi(n.AdminStateUp) }},
+		{Name: "status", Value: func(n *weft.Network) any { return n.Status }},
+		{Name: "external", Attr: "router:external", Value: func(n *weft.Network) any { return btoi(n.External) }},
+		{Name: "is_default", Value: func(n *weft.Network) any { return btoi(n.IsDefault) }},
+		{Name: "mtu", Value: func(n *weft.Network) any { return n.MTU }},
+	},
+	Computed: []Computed{
+		{Attr: "subnets", SQL: `COALESCE('["' || (SELECT STRING_AGG(s.id, '","') FROM subnets s WHERE s.network_id = t.id) || '"]', '[]')`},
+		{Attr: "shared", SQL: "CASE WHEN " + sharedSQL("network", "t.id") + " THEN 'true' ELSE 'false' END", Args: 1},
+		{Attr: "availability_zones", SQL: `CASE WHEN EXISTS (SELECT 1 FROM ports p WHERE p.network_id = t.id AND p.device_owner = 'network:dhcp') THEN '["nova"]' ELSE '[]' END`},
+		{Attr: "ipv4_address_scope", SQL: scopeSQL(4)},
+		{Attr: "ipv6_address_scope", SQL: scopeSQL(6)},
+		{Attr: "l2_adjacency", SQL: `'true'`},
+	},
+	Filters: map[string]Filter{
+		"shared":                    sharedFilter("network", "t.id"),
+		"provider:network_type":     segmentFilter("network_type"),
+		"provider:physical_network": segmentFilter("physical_network"),
+		"provider:segmentation_id":  segmentFilter("segmentation_id"),
+	},
+	Visible: func(c *weft.Caller) Cond {
+		return Where(`t.project_id = ? OR t.id IN (SELECT r.object_id FROM rbac_policies r
+			WHERE r.object_type = 'network' AND r.target_tenant IN ('*', ?))`, c.ProjectID, c.ProjectID)
+	},
+	Index: indexSegments,
+}.Ready()
+
+// sharedSQL is true when an RBAC policy shares the object with everybody or, by
+// its one placeholder, with a project.
+func sharedSQL(object, id string) string {
+	return `EXISTS (SELECT 1 FROM rbac_policies r WHERE r.object_id = ` + id + ` AND r.action = 'access_as_shared'
+		AND r.target_tenant IN ('*', ?) AND r.object_type = '` + object + `')`
+}
+
+func sharedFilter(object, id string) Filter {
+	return func(c *weft.Caller, values []any) Cond {
+		sql := sharedSQL(object, id)
+		switch {
+		case len(values) != 1:
+			return Where("1 = 1")
+		case values[0] == 0:
+			return Where("NOT "+sql, c.ProjectID)
+		default:
+			return Where(sql, c.ProjectID)
+		}
+	}
+}
+
+func scopeSQL(version int) string {
+	return `COALESCE('"' || (SELECT MIN(sp.address_scope_id) FROM subnets s JOIN subnetpools sp ON sp.id = s.subnetpool_id
+		WHERE s.network_id = t.id AND s.ip_version = ` + string(rune('0'+version)) + ` AND sp.address_scope_id <> '') || '"', 'null')`
+}
+
+func segmentFilter(column string) Filter {
+	return func(_ *weft.Caller, values []any) Cond {
+		c := In(column, values...)
+		return Where("t.id IN (SELECT t.network_id FROM segment_allocations t WHERE "+c.SQL+")", c.Args...)
+	}
+}
+
+func indexSegments(tx *Tx, old, n *weft.Network) error {
+	if old != nil {
+		if _, err := tx.Exec("DELETE FROM segment_allocations WHERE network_id = ?", old.ID); err != nil {
+			return err
+		}
+	}
+	if n == nil {
+		return nil
+	}
+	for _, s := range n.AllSegments() {
+		id := int64(0)
+		if s.SegmentationID != nil {
+			id = *s.SegmentationID
+		}
+		if _, err := tx.Exec("INSERT INTO segment_allocations (network_type, physical_network, segmentation_id, network_id) VALUES (?, ?, ?, ?)",
+			s.NetworkType, string(s.PhysicalNetwork), id, n.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}

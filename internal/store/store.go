@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/weftnet/weft"
+)
+
+// DB is an open database. Close it when done.
+type DB struct {
+	dialect dialect
+	write   *sql.DB // its connections may take the writer lock
+	read    *sql.DB
+	log     *slog.Logger
+	now     func() time.Time
+
+	writer   sync.Mutex // queues this process's writers, so that they do not spin on the engine's lock
+	conn     *writer    // guarded by writer
+	stmts    sync.Map   // text -> *sql.Stmt, on the read pool
+	head     *signal    // broadcast after every commit that wrote to the change log
+	stopping context.CancelFunc
+}
+
+// Options of Open.
+type Options struct {
+	Log *slog.Logger
+	Now func() time.Time // for tests; nil is the wall clock
+}
+
+// Open opens the database at url, which is "sqlite:PATH" or "postgresql://...",
+// and brings its schema up to date.
+func Open(ctx context.Context, url string, opts Options) (*DB, error) {
+	db := &DB{log: opts.Log, now: opts.Now, head: newSignal()}
+	if db.log == nil {
+		db.log = slog.New(slog.DiscardHandler)
+	}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	var err error
+	switch {
+	case strings.HasPrefix(url, "sqlite:"):
+		err = db.openSQLite(strings.TrimPrefix(url, "sqlite:"))
+	case strings.HasPrefix(url, "postgresql://"), strings.HasPrefix(url, "postgres://"):
+		err = db.openPostgres(url)
+	default:
+		return nil, fmt.Errorf("database url %q is neither sqlite:PATH nor postgresql://", redact(url))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := db.migrate(ctx); err != nil {
+		db.Close()
+		return nil, fmt.Errorf("migrating the database: %w", err)
+	}
+	bg, cancel := context.WithCancel(context.Background())
+	db.stopping = cancel
+	db.dialect.listen(bg, db)
+	return db, nil
+}
+
+// redact hides the password of a database url.
+func redact(url string) string {
+	at, scheme := strings.LastIndex(url, "@"), strings.Index(url, "://")
+	if at < 0 || scheme < 0 {
+		return url
+	}
+	return url[:scheme+3] + "***" + url[at:]
+}
+
+// Close closes the database; transactions under way fail.
+func (db *DB) Close() error {
+	if db.stopping != nil {
+		db.stopping()
+	}
+	db.writer.Lock()
+	if db.conn != nil {
+		db.conn.close()
+		db.conn = nil
+	}
+	db.writer.Unlock()
+	err := db.write.Close()
+	if db.read != db.write {
+		if rerr := db.read.Close(); err == nil {
+			err = rerr
+		}
+	}
+	return err
+}
+
+// Dialect names the engine: "sqlite" or "postgresql".
+func (db *DB) Dialect() string { return db.dialect.name() }
+
+// Update runs fn in a transaction that may write, and commits it durably when fn
+// returns nil. Writers run one at a time. fn must not call Update or View. Once
+// begun, a transaction is not cut short by the end of ctx: it is brief, and
+// cutting it would cost the connection.
+func (db *DB) Update(ctx context.Context, caller *weft.Caller, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	db.writer.Lock()
+	defer db.writer.Unlock()
+	w, err := db.writerConn(ctx)
+	if err != nil {
+		return err
+	}
+	tx := &Tx{ctx: ctx, db: db, writer: w, Caller: caller, loaded: map[string][]byte{}}
+	err = tx.run(fn)
+	if err == nil && tx.logged > 0 {
+		db.head.broadcast()
+	}
+	if w.broken {
+		w.close()
+		db.conn = nil
+	}
+	return err
+}
+
+// View runs fn on one consistent snapshot.
+func (db *DB) View(ctx context.Context, caller *weft.Caller, fn func(*Tx) error) error {
+	sqlTx, err := db.read.BeginTx(ctx, db.dialect.viewOptions())
+	if err != nil {
+		return fmt.Errorf("beginning a read: %w", err)
+	}
+	defer sqlTx.Rollback()
+	return fn(&Tx{ctx: ctx, db: db, view: sqlTx, Caller: caller})
+}
+
+// Read returns a Tx for single statements, each on the newest snapshot. It needs
+// no closing.
+func (db *DB) Read(ctx context.Context, caller *weft.Caller) *Tx {
+	return &Tx{ctx: context.WithoutCancel(ctx), db: db, Caller: caller}
+}
+
+// signal is a broadcast that can be waited for.
+type signal struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func newSignal() *signal { return &signal{ch: make(chan struct{})} }
+
+func (s *signal) broadcast() {
+	s.mu.Lock()
+	close(s.ch)
+	s.ch = make(chan struct{})
+	s.mu.Unlock()
+}
+
+func (s *signal) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ch
+}

@@ -1,0 +1,36 @@
+package store
+
+import "github.com/weftnet/weft"
+
+// SubnetPools keeps subnet pools.
+var SubnetPools = Table[weft.SubnetPool]{
+	Name: "subnetpools", Noun: "subnetpool", NotFound: "SubnetPoolNotFound", Label: "Subnet pool", Quota: true,
+	Columns: []Column[weft.SubnetPool]{
+		{Name: "name", Value: func(p *weft.SubnetPool) any { return p.Name }},
+		{Name: "description", Value: func(p *weft.SubnetPool) any { return p.Description }},
+		{Name: "ip_version", Value: func(p *weft.SubnetPool) any { return p.IPVersion }},
+		{Name: "address_scope_id", Value: func(p *weft.SubnetPool) any { return string(p.AddressScopeID) }},
+		{Name: "default_prefixlen", Value: func(p *weft.SubnetPool) any { return p.DefaultPrefixlen }},
+		{Name: "min_prefixlen", Value: func(p *weft.SubnetPool) any { return p.MinPrefixlen }},
+		{Name: "max_prefixlen", Value: func(p *weft.SubnetPool) any { return p.MaxPrefixlen }},
+		{Name: "default_quota", Value: func(p *weft.SubnetPool) any { return intOr(p.DefaultQuota, -1) }},
+		{Name: "is_default", Value: func(p *weft.SubnetPool) any { return btoi(p.IsDefault) }},
+		{Name: "shared", Value: func(p *weft.SubnetPool) any { return btoi(p.Shared) }},
+	},
+	Visible: sharedOrOwned,
+}.Ready()
+
+// AddressScopes keeps address scopes.
+var AddressScopes = Table[weft.AddressScope]{
+	Name: "address_scopes", Noun: "address_scope", NotFound: "AddressScopeNotFound", Label: "Address scope", Quota: true,
+	Columns: []Column[weft.AddressScope]{
+		{Name: "name", Value: func(s *weft.AddressScope) any { return s.Name }},
+		{Name: "ip_version", Value: func(s *weft.AddressScope) any { return s.IPVersion }},
+		{Name: "shared", Value: func(s *weft.AddressScope) any { return btoi(s.Shared) }},
+	},
+	Visible: sharedOrOwned,
+}.Ready()
+
+func sharedOrOwned(c *weft.Caller) Cond {
+	return Where("t.project_id = ? OR t.shared = 1", c.ProjectID)
+}

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/weftnet/weft"
+)
+
+// Tx is a transaction, or for DB.Read the newest snapshot at each statement.
+// Caller is on whose behalf it runs; changes are logged under that name.
+type Tx struct {
+	Caller *weft.Caller
+
+	ctx    context.Context
+	db     *DB
+	writer *writer           // of Update
+	view   *sql.Tx           // of View
+	loaded map[string][]byte // documents as read in this transaction, by noun and id
+	logged int               // entries appended to the change log
+}
+
+// Context is the context of the request.
+func (tx *Tx) Context() context.Context { return tx.ctx }
+
+// Now is the time of the transaction.
+func (tx *Tx) Now() time.Time { return tx.db.now().UTC() }
+
+// Exec runs a fixed statement with ? placeholders and returns how many rows it
+// changed.
+func (tx *Tx) Exec(text string, args ...any) (int64, error) {
+	if tx.writer == nil {
+		return 0, errors.New("a write outside DB.Update")
+	}
+	st, err := tx.writer.stmt(tx.ctx, tx.db.dialect.placeholders(text))
+	if err != nil {
+		return 0, fmt.Errorf("preparing %s: %w", head(text), err)
+	}
+	res, err := st.ExecContext(tx.ctx, args...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", head(text), err)
+	}
+	return res.RowsAffected()
+}
+
+// Query runs a query with ? placeholders and calls each with a scan function for
+// every row. Texts should be few: they are kept prepared.
+func (tx *Tx) Query(text string, args []any, each func(scan func(...any) error) error) error {
+	rows, err := tx.rows(true, text, args)
+	if err != nil {
+		return fmt.Errorf("%s: %w", head(text), err)
+	}
+	return eachRow(rows, text, each)
+}
+
+// queryOnce is Query for texts composed for one request.
+func (tx *Tx) queryOnce(text string, args []any, each func(scan func(...any) error) error) error {
+	rows, err := tx.rows(false, text, args)
+	if err != nil {
+		return fmt.Errorf("%s: %w", head(text), err)
+	}
+	return eachRow(rows, text, each)
+}
+
+func eachRow(rows *sql.Rows, text string, each func(scan func(...any) error) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("%s: %w", head(text), err)
+	}
+	return nil
+}
+
+// QueryRow runs a query and scans its first row; found is false if there is none.
+func (tx *Tx) QueryRow(text string, args []any, dest ...any) (found bool, err error) {
+	rows, err := tx.rows(true, text, args)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", head(text), err)
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return false, rows.Err()
+	}
+	return true, rows.Scan(dest...)
+}
+
+// Exists reports whether a query returns any row.
+func (tx *Tx) Exists(text string, args ...any) (bool, error) {
+	var one int
+	return tx.QueryRow("SELECT 1 FROM ("+text+" LIMIT 1) x", args, &one)
+}
+
+func (tx *Tx) rows(fixed bool, text string, args []any) (*sql.Rows, error) {
+	text = tx.db.dialect.placeholders(text)
+	switch {
+	case tx.view != nil:
+		return tx.view.QueryContext(tx.ctx, text, args...)
+	case tx.writer != nil && fixed:
+		st, err := tx.writer.stmt(tx.ctx, text)
+		if err != nil {
+			return nil, err
+		}
+		return st.QueryContext(tx.ctx, args...)
+	case tx.writer != nil:
+		return tx.writer.conn.QueryContext(tx.ctx, text, args...)
+	case fixed:
+		st, err := tx.db.readStmt(tx.ctx, text)
+		if err != nil {
+			return nil, err
+		}
+		return st.QueryContext(tx.ctx, args...)
+	default:
+		return tx.db.read.QueryContext(tx.ctx, text, args...)
+	}
+}
+
+func (db *DB) readStmt(ctx context.Context, text string) (*sql.Stmt, error) {
+	if st, ok := db.stmts.Load(text); ok {
+		return st.(*sql.Stmt), nil
+	}
+	st, err := db.read.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	if other, raced := db.stmts.LoadOrStore(text, st); raced {
+		st.Close()
+		return other.(*sql.Stmt), nil
+	}
+	return st, nil
+}
+
+func head(text string) string {
+	if len(text) > 60 {
+		return text[:60] + "…"
+	}
+	return text
+}

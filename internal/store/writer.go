@@ -1,0 +1,88 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// writer is the one connection of this process that writes, with the statements
+// prepared on it. It is used under DB.writer only.
+type writer struct {
+	conn   *sql.Conn
+	stmts  map[string]*sql.Stmt
+	broken bool // a begin, commit or rollback failed: the connection is not to be reused
+}
+
+func (db *DB) writerConn(ctx context.Context) (*writer, error) {
+	if db.conn != nil {
+		return db.conn, nil
+	}
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the database: %w", err)
+	}
+	db.conn = &writer{conn: conn, stmts: map[string]*sql.Stmt{}}
+	return db.conn, nil
+}
+
+func (w *writer) close() {
+	for _, st := range w.stmts {
+		st.Close()
+	}
+	// Raw with ErrBadConn is database/sql's way to discard a connection.
+	w.conn.Close()
+}
+
+func (w *writer) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
+	if st := w.stmts[text]; st != nil {
+		return st, nil
+	}
+	st, err := w.conn.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	w.stmts[text] = st
+	return st, nil
+}
+
+func (w *writer) control(ctx context.Context, text string) error {
+	st, err := w.stmt(ctx, text)
+	if err == nil {
+		_, err = st.ExecContext(ctx)
+	}
+	if err != nil {
+		w.broken = true
+	}
+	return err
+}
+
+// run brackets fn with begin and commit or rollback.
+func (tx *Tx) run(fn func(*Tx) error) (err error) {
+	w, d := tx.writer, tx.db.dialect
+	if err := w.control(tx.ctx, d.begin()); err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	done := false
+	defer func() {
+		if !done { // an error, or a panic on its way up
+			w.control(tx.ctx, "ROLLBACK")
+		}
+	}()
+	if err := d.lockWriter(tx); err != nil {
+		return fmt.Errorf("waiting for the writer lock: %w", err)
+	}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if tx.logged > 0 {
+		if err := d.notify(tx); err != nil {
+			return fmt.Errorf("announcing the change: %w", err)
+		}
+	}
+	if err := w.control(tx.ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	done = true
+	return nil
+}
