@@ -1,0 +1,230 @@
+package dhcp
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+	"github.com/insomniacslk/dhcp/iana"
+
+	"github.com/weftnet/weft"
+)
+
+// answer is the reply to a client's message, or nil for silence. Silence is for
+// clients that are not ours, for messages that want no reply, and for requests
+// that were meant for another server.
+func (t *table) answer(req *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	l := t.client(req)
+	if l == nil {
+		return nil
+	}
+	switch req.MessageType() {
+	case dhcpv4.MessageTypeDiscover:
+		return l.reply(req, dhcpv4.MessageTypeOffer, l.choose(address(req.RequestedIPAddress())))
+	case dhcpv4.MessageTypeRequest:
+		return t.request(l, req)
+	case dhcpv4.MessageTypeInform:
+		return l.inform(req)
+	}
+	return nil // RELEASE and DECLINE: addresses are not ours to take back
+}
+
+// client finds who asks. Relayed messages are refused: no relay is part of a
+// network we serve, and their replies would go where the sender likes.
+func (t *table) client(req *dhcpv4.DHCPv4) *lease {
+	if req.OpCode != dhcpv4.OpcodeBootRequest || req.HWType != iana.HWTypeEthernet ||
+		len(req.ClientHWAddr) != 6 || !req.GatewayIPAddr.Equal(net.IPv4zero) {
+		return nil
+	}
+	return t.leases[weft.MAC(req.ClientHWAddr)]
+}
+
+// request handles the four states a DHCPREQUEST comes from (RFC 2131, 4.3.2):
+// selecting names the server, rebooting names the address, renewing and
+// rebinding have it already.
+func (t *table) request(l *lease, req *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	if server := address(req.ServerIdentifier()); server.IsValid() && !slices.Contains(t.servers, server) {
+		return nil
+	}
+	wanted := address(req.RequestedIPAddress())
+	if !wanted.IsValid() {
+		wanted = address(req.ClientIPAddr)
+	}
+	if !wanted.IsValid() {
+		return nil
+	}
+	o := l.choose(wanted)
+	if o.addr != wanted {
+		return l.refuse(req, o)
+	}
+	return l.reply(req, dhcpv4.MessageTypeAck, o)
+}
+
+// choose is the offer of the wanted address, else the first one.
+func (l *lease) choose(wanted netip.Addr) offer {
+	for _, o := range l.offers {
+		if o.addr == wanted {
+			return o
+		}
+	}
+	return l.offers[0]
+}
+
+// inform tells a client that has its address by other means everything but that.
+func (l *lease) inform(req *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	if !address(req.ClientIPAddr).IsValid() {
+		return nil
+	}
+	m := l.reply(req, dhcpv4.MessageTypeAck, l.choose(address(req.ClientIPAddr)))
+	m.YourIPAddr = net.IPv4zero
+	m.Options.Del(dhcpv4.OptionIPAddressLeaseTime)
+	m.Options.Del(dhcpv4.OptionRenewTimeValue)
+	m.Options.Del(dhcpv4.OptionRebindingTimeValue)
+	return m
+}
+
+func (l *lease) refuse(req *dhcpv4.DHCPv4, o offer) *dhcpv4.DHCPv4 {
+	m := newReply(req, dhcpv4.MessageTypeNak)
+	m.ClientIPAddr = net.IPv4zero
+	m.SetBroadcast()
+	m.Options[dhcpv4.OptionServerIdentifier.Code()] = o.subnet.server.AsSlice()
+	m.UpdateOption(dhcpv4.OptMessage("wrong address"))
+	return m
+}
+
+// newReply is a reply with nothing in it yet but what the request dictates.
+func newReply(req *dhcpv4.DHCPv4, kind dhcpv4.MessageType) *dhcpv4.DHCPv4 {
+	m := &dhcpv4.DHCPv4{
+		OpCode:        dhcpv4.OpcodeBootReply,
+		HWType:        req.HWType,
+		TransactionID: req.TransactionID,
+		Flags:         req.Flags,
+		ClientIPAddr:  req.ClientIPAddr,
+		YourIPAddr:    net.IPv4zero,
+		ServerIPAddr:  net.IPv4zero,
+		GatewayIPAddr: net.IPv4zero,
+		ClientHWAddr:  req.ClientHWAddr,
+		Options:       make(dhcpv4.Options, 20),
+	}
+	m.Options[dhcpv4.OptionDHCPMessageType.Code()] = []byte{byte(kind)}
+	if id := req.Options.Get(dhcpv4.OptionClientIdentifier); id != nil {
+		m.Options[dhcpv4.OptionClientIdentifier.Code()] = id // RFC 6842
+	}
+	return m
+}
+
+func (l *lease) reply(req *dhcpv4.DHCPv4, kind dhcpv4.MessageType, o offer) *dhcpv4.DHCPv4 {
+	m := newReply(req, kind)
+	m.YourIPAddr = o.addr.AsSlice()
+	m.ServerIPAddr = o.subnet.server.AsSlice()
+	if l.next.IsValid() {
+		m.ServerIPAddr = l.next.AsSlice()
+	}
+	wants := wanted(req)
+	for code, value := range o.subnet.options {
+		if unasked(code) || wants(code) {
+			m.Options[code] = value
+		}
+	}
+	if wants(dhcpv4.OptionHostName.Code()) {
+		m.Options[dhcpv4.OptionHostName.Code()] = o.hostname
+	}
+	l.addExtras(m, wants)
+	fit(m, room(req))
+	return m
+}
+
+// addExtras puts the port's own options over the subnet's. A network boot ROM
+// reads its file and server from the header unless it asks for the options.
+func (l *lease) addExtras(m *dhcpv4.DHCPv4, wants func(uint8) bool) {
+	for _, e := range l.extras {
+		asked := wants(e.code) || unasked(e.code)
+		switch {
+		case asked && len(e.value) == 0:
+			delete(m.Options, e.code)
+		case asked:
+			m.Options[e.code] = e.value
+		case e.code == dhcpv4.OptionTFTPServerName.Code():
+			m.ServerHostName = string(e.value)
+		case e.code == dhcpv4.OptionBootfileName.Code():
+			m.BootFileName = string(e.value)
+		}
+	}
+}
+
+// unasked are the options every reply carries: those of the protocol, the two
+// that make an address usable, and the MTU, because a guest that does not ask for
+// it loses large packets in a tunnel.
+func unasked(code uint8) bool {
+	switch code {
+	case 1, 26, 28, 51, 53, 54, 58, 59:
+		return true
+	}
+	return false
+}
+
+// wanted says which options the client listed; one without a list gets all.
+func wanted(req *dhcpv4.DHCPv4) func(uint8) bool {
+	list, has := req.Options[dhcpv4.OptionParameterRequestList.Code()]
+	return func(code uint8) bool { return !has || slices.Contains(list, code) }
+}
+
+// headers of IP and UDP, which option 57 counts and our messages do not.
+const headers = 28
+
+// room is how long a reply may be.
+func room(req *dhcpv4.DHCPv4) int {
+	size, err := req.MaxMessageSize()
+	if err != nil || size > 1500 {
+		size = 1500
+	}
+	return max(int(size), 576) - headers
+}
+
+// fit leaves options out until the message is short enough: first the copy of
+// the routes, then what has the highest number, never what a lease lives on.
+func fit(m *dhcpv4.DHCPv4, room int) {
+	size := 240 + 1
+	codes := make([]uint8, 0, len(m.Options))
+	for code, v := range m.Options {
+		size += wireSize(v)
+		codes = append(codes, code)
+	}
+	if size <= room {
+		return
+	}
+	slices.Sort(codes)
+	slices.Reverse(codes)
+	for _, code := range codes {
+		if size <= room {
+			return
+		}
+		if !unasked(code) && code != dhcpv4.OptionRouter.Code() {
+			size -= wireSize(m.Options[code])
+			delete(m.Options, code)
+		}
+	}
+}
+
+// wireSize counts the two bytes of header that each 255 bytes of a value need.
+func wireSize(v []byte) int { return len(v) + 2*max(1, (len(v)+254)/255) }
+
+// address is ip as a netip.Addr, invalid when there is none or it is 0.0.0.0.
+func address(ip net.IP) netip.Addr {
+	a, ok := netip.AddrFromSlice(ip.To4())
+	if !ok || a.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return a
+}
+
+// destination is where a reply goes (RFC 2131, 4.1). A client without an address
+// is reached by broadcast whatever its flags say: it cannot answer ARP yet.
+func destination(m *dhcpv4.DHCPv4) *net.UDPAddr {
+	to := &net.UDPAddr{IP: net.IPv4bcast, Port: dhcpv4.ClientPort}
+	if m.MessageType() != dhcpv4.MessageTypeNak && address(m.ClientIPAddr).IsValid() {
+		to.IP = m.ClientIPAddr
+	}
+	return to
+}
