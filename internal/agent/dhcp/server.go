@@ -33,12 +33,15 @@ type server struct {
 }
 
 // serve starts answering on sockets that are already open, and owns them.
-func serve(log *slog.Logger, at place, conn *net.UDPConn, t *table, set Settings) *server {
+func serve(log *slog.Logger, at place, conn *net.UDPConn, names []net.PacketConn, t *table, set Settings) *server {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{log: log, place: at, conn: conn, set: set, dead: make(chan struct{}), stop: cancel}
+	s := &server{log: log, place: at, conn: conn, names: names, set: set, dead: make(chan struct{}), stop: cancel}
 	s.table.Store(t)
 	s.workers.Go(s.loop)
-	_ = ctx
+	slots := make(chan struct{}, maxForwarded)
+	for _, c := range names {
+		s.workers.Go(func() { s.resolve(ctx, c, slots) })
+	}
 	return s
 }
 
