@@ -150,8 +150,8 @@ func (s *Service) checkUse(tx *store.Tx, projectID string, limits map[string]int
 	for _, resource := range slices.Sorted(maps.Keys(limits)) {
 		limit, d := limits[resource], details[resource]
 		if limit >= 0 && d.Used > limit {
-			return weft.Errorf(weft.BadRequest, "QuotaException", "Quota limit %d is lower than the current usage %d of resource %s of project %s.",
-				limit, d.Used, resource, projectID)
+			return weft.Errorf(weft.BadRequest, "HTTPBadRequest", "Quota limit %d for %s must be greater than or equal to already used %d",
+				limit, resource, d.Used)
 		}
 	}
 	return nil

@@ -120,7 +120,7 @@ func TestSetRefuses(t *testing.T) {
 		want   string
 	}{
 		{"unknown resources", map[string]int{"b": 1, "a": 1, "network": 1}, false, "HTTPBadRequest: Unrecognized attribute(s) 'a, b'"},
-		{"less than is used", map[string]int{"network": 1}, true, "QuotaException: Quota limit 1 is lower than the current usage 2 of resource network of project p1."},
+		{"less than is used", map[string]int{"network": 1}, true, "HTTPBadRequest: Quota limit 1 for network must be greater than or equal to already used 2"},
 		{"less than is used, by force", map[string]int{"network": 1}, false, ""},
 		{"unlimited", map[string]int{"network": -1}, true, ""},
 	} {

@@ -1,0 +1,19 @@
+// Package secgroup decides about security groups and their rules: which rules make
+// sense and how they are spelled, which group a project has by default, and who
+// may use which group. What a rule does to packets is decided on the hosts.
+package secgroup
+
+import "github.com/weftnet/weft/internal/store"
+
+// Quota refuses with OverQuota when a project may not have delta more of a
+// resource.
+type Quota interface {
+	Check(tx *store.Tx, projectID, resource string, delta int) error
+}
+
+// Service is the rules about security groups. All its methods run inside the
+// transaction they are given; those that write need one of store.DB.Update.
+type Service struct{ quota Quota }
+
+// New makes a service.
+func New(quota Quota) *Service { return &Service{quota} }

@@ -1,0 +1,182 @@
+package secgroup
+
+import (
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// CreateRule stores a new rule in canonical form. Its group grows in revision.
+// Errors: those of Canonical, SecurityGroupNotFound for its group or its remote
+// group, PolicyNotAuthorized in a group that is merely shared with the caller,
+// SecurityGroupRuleExists, OverQuota.
+func (s *Service) CreateRule(tx *store.Tx, r *weft.SecurityGroupRule, _ weft.Given) error {
+	return s.CreateRules(tx, []*weft.SecurityGroupRule{r})
+}
+
+// CreateRules stores rules of one group and one project, all or none. Besides the
+// errors of CreateRule: SecurityGroupNotSingleGroupRules,
+// SecurityGroupRulesNotSingleTenant, DuplicateSecurityGroupRuleInPost.
+func (s *Service) CreateRules(tx *store.Tx, rules []*weft.SecurityGroupRule) error {
+	if len(rules) == 0 {
+		return nil
+	}
+	if err := single(rules); err != nil {
+		return err
+	}
+	for _, r := range rules {
+		if err := Canonical(r); err != nil {
+			return err
+		}
+	}
+	if err := distinct(rules); err != nil {
+		return err
+	}
+	if err := s.quota.Check(tx, rules[0].ProjectID, store.SecurityGroupRules.Noun, len(rules)); err != nil {
+		return err
+	}
+	for _, r := range rules {
+		if err := s.insertRule(tx, r); err != nil {
+			return err
+		}
+	}
+	return store.SecurityGroups.Touch(tx, rules[0].SecurityGroupID)
+}
+
+// single refuses rules of several groups or projects.
+func single(rules []*weft.SecurityGroupRule) error {
+	for _, r := range rules[1:] {
+		if r.SecurityGroupID != rules[0].SecurityGroupID {
+			return weft.Errorf(weft.BadRequest, "SecurityGroupNotSingleGroupRules", "Only allowed to update rules for one security profile at a time")
+		}
+		if r.ProjectID != rules[0].ProjectID {
+			return weft.Errorf(weft.BadRequest, "SecurityGroupRulesNotSingleTenant", "Multiple tenant_ids in bulk security group rule create not allowed")
+		}
+	}
+	return nil
+}
+
+// identity is what makes two rules of a group the same rule.
+type identity struct {
+	direction, etherType     string
+	min, max                 int
+	protocol                 [2]string
+	prefix                   weft.ID
+	remoteGroup, remoteAddrs weft.ID
+}
+
+func identify(r *weft.SecurityGroupRule) identity {
+	id := identity{direction: r.Direction, etherType: r.EtherType, min: -1, max: -1, protocol: spellings(r.Protocol),
+		prefix: r.RemoteIPPrefix, remoteGroup: r.RemoteGroupID, remoteAddrs: r.RemoteAddressGroupID}
+	if r.PortRangeMin != nil {
+		id.min = *r.PortRangeMin
+	}
+	if r.PortRangeMax != nil {
+		id.max = *r.PortRangeMax
+	}
+	if id.prefix == "0.0.0.0/0" || id.prefix == "::/0" {
+		id.prefix = ""
+	}
+	return id
+}
+
+func distinct(rules []*weft.SecurityGroupRule) error {
+	seen := map[identity]bool{}
+	for _, r := range rules {
+		id := identify(r)
+		if seen[id] {
+			return weft.Errorf(weft.Conflict, "DuplicateSecurityGroupRuleInPost", "Duplicate Security Group Rule in POST.")
+		}
+		seen[id] = true
+	}
+	return nil
+}
+
+// insertRule stores a canonical rule after looking at its surroundings.
+func (s *Service) insertRule(tx *store.Tx, r *weft.SecurityGroupRule) error {
+	if r.RemoteGroupID != "" && string(r.RemoteGroupID) != r.SecurityGroupID {
+		if err := checkRemoteGroup(tx, r); err != nil {
+			return err
+		}
+	}
+	if r.RemoteAddressGroupID != "" {
+		return weft.Errorf(weft.NotFound, "AddressGroupNotFound", "Address group %s could not be found.", r.RemoteAddressGroupID)
+	}
+	owner, twin, err := surroundings(tx, r)
+	if err != nil {
+		return err
+	}
+	if err := mayAdd(tx, r, owner); err != nil {
+		return err
+	}
+	if twin != "" {
+		return weft.Errorf(weft.Conflict, "SecurityGroupRuleExists", "Security group rule already exists. Rule id is %s.", twin)
+	}
+	return store.SecurityGroupRules.Insert(tx, r)
+}
+
+// surroundings reads, in one statement, whose group a rule is for and which rule
+// of the group says the same already. The error is SecurityGroupNotFound if there
+// is no such group.
+func surroundings(tx *store.Tx, r *weft.SecurityGroupRule) (owner, twin string, err error) {
+	id := identify(r)
+	prefixes := []any{string(id.prefix), string(id.prefix), string(id.prefix)}
+	if id.prefix == "" {
+		prefixes = []any{"", "0.0.0.0/0", "::/0"}
+	}
+	args := append([]any{id.direction, id.etherType, id.min, id.max, string(id.remoteGroup), string(id.remoteAddrs),
+		id.protocol[0], id.protocol[1]}, prefixes...)
+	found, err := tx.QueryRow(`SELECT g.project_id, COALESCE(r.id, '') FROM security_groups g
+		LEFT JOIN security_group_rules r ON r.security_group_id = g.id AND r.direction = ? AND r.ethertype = ?
+			AND r.port_range_min = ? AND r.port_range_max = ? AND r.remote_group_id = ? AND r.remote_address_group_id = ?
+			AND r.protocol IN (?, ?) AND r.remote_ip_prefix IN (?, ?, ?)
+		WHERE g.id = ?`, append(args, r.SecurityGroupID), &owner, &twin)
+	if err == nil && !found {
+		err = missingGroup(r.SecurityGroupID)
+	}
+	return owner, twin, err
+}
+
+// mayAdd refuses rules for a group of somebody else: as missing, or as forbidden
+// if the caller may see it.
+func mayAdd(tx *store.Tx, r *weft.SecurityGroupRule, owner string) error {
+	if tx.Caller.IsAdmin() || owner == tx.Caller.ProjectID {
+		return nil
+	}
+	visible, err := mayUse(tx, tx.Caller.ProjectID, r.SecurityGroupID, owner)
+	switch {
+	case err != nil:
+		return err
+	case visible:
+		return weft.Errorf(weft.Forbidden, "PolicyNotAuthorized", "rule:create_security_group_rule is disallowed by policy")
+	default:
+		return missingGroup(r.SecurityGroupID)
+	}
+}
+
+// checkRemoteGroup refuses a remote group that the rule's project cannot see.
+func checkRemoteGroup(tx *store.Tx, r *weft.SecurityGroupRule) error {
+	var owner string
+	id := string(r.RemoteGroupID)
+	found, err := tx.QueryRow("SELECT project_id FROM security_groups WHERE id = ?", []any{id}, &owner)
+	if err != nil {
+		return err
+	}
+	visible := false
+	if found {
+		if visible, err = mayUse(tx, r.ProjectID, id, owner); err != nil {
+			return err
+		}
+	}
+	if !visible {
+		return missingGroup(id)
+	}
+	return nil
+}
+
+// DeleteRule removes a rule. Its group grows in revision.
+func (s *Service) DeleteRule(tx *store.Tx, r *weft.SecurityGroupRule) error {
+	if err := store.SecurityGroupRules.Delete(tx, r); err != nil {
+		return err
+	}
+	return store.SecurityGroups.Touch(tx, r.SecurityGroupID)
+}
