@@ -1,6 +1,8 @@
 package store
 
 import (
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/weftnet/weft"
@@ -37,3 +39,21 @@ var RBACPolicies = Table[weft.RBACPolicy]{
 		return Where("t.project_id = ? OR t.target_tenant = ?", c.ProjectID, c.ProjectID)
 	},
 }.Ready()
+
+// AgentsAlive is Agents with the computed attribute alive: whether the last
+// heartbeat is younger than downTime.
+func AgentsAlive(downTime time.Duration) *Table[weft.Agent] {
+	t := *Agents
+	alive := func() string { return fmt.Sprintf("t.heartbeat > %d", time.Now().Add(-downTime).Unix()) }
+	t.Computed = []Computed{{Attr: "alive", SQL: "t.heartbeat", Render: func(b []byte) []byte {
+		n, err := strconv.ParseInt(string(b), 10, 64)
+		return strconv.AppendBool(nil, err == nil && time.Since(time.Unix(n, 0)) < downTime)
+	}}}
+	t.Filters = map[string]Filter{"alive": func(_ *weft.Caller, values []any) Cond {
+		if len(values) == 1 && values[0] == 0 {
+			return Where("NOT (" + alive() + ")")
+		}
+		return Where(alive())
+	}}
+	return &t
+}

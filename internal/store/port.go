@@ -141,3 +141,54 @@ func indexPortGroups(tx *Tx, old, p *weft.Port) error {
 	}
 	return nil
 }
+
+// GroupMembers is the addresses of the ports in each of the security groups,
+// allowed address pairs included, sorted and without duplicates.
+func GroupMembers(tx *Tx, groups []any) (map[string][]netip.Prefix, error) {
+	out := map[string][]netip.Prefix{}
+	if len(groups) == 0 {
+		return out, nil
+	}
+	in := In("group_id", groups...)
+	err := tx.Query("SELECT t.group_id, a.ip FROM port_security_groups t JOIN ip_allocations a ON a.port_id = t.port_id WHERE "+in.SQL, in.Args,
+		func(scan func(...any) error) error {
+			var group, text string
+			if err := scan(&group, &text); err != nil {
+				return err
+			}
+			addr, err := netip.ParseAddr(text)
+			out[group] = append(out[group], netip.PrefixFrom(addr, addr.BitLen()))
+			return err
+		})
+	if err != nil {
+		return nil, err
+	}
+	if err := pairMembers(tx, in, out); err != nil {
+		return nil, err
+	}
+	for id, list := range out {
+		slices.SortFunc(list, func(a, b netip.Prefix) int { return a.Compare(b) })
+		out[id] = slices.Compact(list)
+	}
+	return out, nil
+}
+
+// pairMembers adds the allowed address pairs of the groups' ports.
+func pairMembers(tx *Tx, in Cond, out map[string][]netip.Prefix) error {
+	return tx.Query(`SELECT t.group_id, p.doc FROM port_security_groups t JOIN ports p ON p.id = t.port_id
+		WHERE p.doc LIKE '%"allowed_address_pairs":[{%' AND `+in.SQL, in.Args, func(scan func(...any) error) error {
+		var group string
+		var doc []byte
+		if err := scan(&group, &doc); err != nil {
+			return err
+		}
+		p, err := Ports.decode(doc)
+		if err != nil {
+			return err
+		}
+		for _, pair := range p.AllowedPairs {
+			out[group] = append(out[group], pair.Prefix())
+		}
+		return nil
+	})
+}

@@ -291,3 +291,13 @@ func (t *Table[T]) Column(attr string) (string, bool) {
 	}
 	return "", false
 }
+
+// Renderers are the functions that turn what the query selects for its computed
+// attributes into what is shown; nil where that is the same.
+func (t *Table[T]) Renderers(want []string) []func([]byte) []byte {
+	var out []func([]byte) []byte
+	for _, c := range t.computed(want) {
+		out = append(out, c.Render)
+	}
+	return out
+}

@@ -19,7 +19,9 @@ func open(t testing.TB) *DB {
 	return db
 }
 
-func admin() *weft.Caller { return &weft.Caller{ProjectID: "p1", UserID: "u1", Roles: []string{"admin"}, RequestID: "req-1"} }
+func admin() *weft.Caller {
+	return &weft.Caller{ProjectID: "p1", UserID: "u1", Roles: []string{"admin"}, RequestID: "req-1"}
+}
 
 func update(t testing.TB, db *DB, fn func(tx *Tx) error) {
 	t.Helper()

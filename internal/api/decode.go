@@ -1,0 +1,202 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"sort"
+	"strings"
+
+	"github.com/weftnet/weft"
+)
+
+// maxBody is the largest request body in bytes: enough for a bulk create of some
+// thousands of ports.
+const maxBody = 8 << 20
+
+// readBody parses the body as one JSON object.
+func readBody(r *http.Request) (map[string]any, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
+	if err != nil {
+		return nil, badRequest("The request body could not be read: %v", err)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, badRequest("Body contains invalid data")
+	}
+	body, ok := v.(map[string]any)
+	if !ok || d.More() {
+		return nil, badRequest("Body contains invalid data")
+	}
+	return body, nil
+}
+
+// objects takes the noun or, in bulk, the nouns out of a request body.
+func objects(body map[string]any, singular, plural string) (list []map[string]any, bulk bool, err error) {
+	if v, ok := body[singular]; ok {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil, false, badRequest("Body contains invalid data")
+		}
+		return []map[string]any{m}, false, nil
+	}
+	v, ok := body[plural]
+	if !ok {
+		return nil, false, badRequest("Unable to find '%s' in request body", singular)
+	}
+	items, ok := v.([]any)
+	if !ok || len(items) == 0 {
+		return nil, true, badRequest("Resources required")
+	}
+	for _, item := range items {
+		m, ok := item.(map[string]any)
+		if inner, wrapped := m[singular].(map[string]any); wrapped {
+			m = inner
+		}
+		if !ok {
+			return nil, true, badRequest("Invalid element in request body: %s", py(item))
+		}
+		list = append(list, m)
+	}
+	return list, true, nil
+}
+
+// schema is a resource's table, indexed.
+type schema struct {
+	attrs  []Attr
+	byName map[string]*Attr
+}
+
+func newSchema(attrs []Attr) *schema {
+	s := &schema{attrs: attrs, byName: make(map[string]*Attr, len(attrs))}
+	for i := range attrs {
+		s.byName[attrs[i].Name] = &attrs[i]
+	}
+	return s
+}
+
+// create checks the attributes of a POST and completes them with defaults. values
+// is what results, given the names that the request had.
+func (s *schema) create(in map[string]any, c *weft.Caller) (values map[string]any, given weft.Given, err error) {
+	if err := s.fillProject(in, c); err != nil {
+		return nil, nil, err
+	}
+	if err := s.unknown(in); err != nil {
+		return nil, nil, err
+	}
+	values, given = make(map[string]any, len(s.attrs)), make(weft.Given, len(in))
+	for i := range s.attrs {
+		a := &s.attrs[i]
+		v, ok := in[a.Name]
+		switch {
+		case ok && !a.Post:
+			return nil, nil, badRequest("Attribute '%s' not allowed in POST", a.Name)
+		case ok:
+			given[a.Name] = true
+			if v, err = a.accept(v); err != nil {
+				return nil, nil, err
+			}
+			values[a.Name] = v
+		case a.Required:
+			return nil, nil, badRequest("Failed to parse request. Required attribute '%s' not specified", a.Name)
+		case a.Default != Unset && a.Post:
+			values[a.Name] = a.Default
+		}
+	}
+	return values, given, nil
+}
+
+// update checks the attributes of a PUT.
+func (s *schema) update(in map[string]any) (values map[string]any, given weft.Given, err error) {
+	if err := s.unknown(in); err != nil {
+		return nil, nil, err
+	}
+	values, given = make(map[string]any, len(in)), make(weft.Given, len(in))
+	names := make([]string, 0, len(in))
+	for name := range in {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		a := s.byName[name]
+		if !a.Put {
+			return nil, nil, badRequest("Cannot update read-only attribute %s", name)
+		}
+		given[name] = true
+		if values[name], err = a.accept(in[name]); err != nil {
+			return nil, nil, err
+		}
+	}
+	return values, given, nil
+}
+
+// accept converts and validates one value.
+func (a *Attr) accept(v any) (any, error) {
+	if a.Type.Convert != nil {
+		var err error
+		if v, err = a.Type.Convert(v); err != nil {
+			return nil, err
+		}
+	}
+	if a.Type.Validate != nil {
+		if reason := a.Type.Validate(v); reason != "" {
+			return nil, badRequest("Invalid input for %s. Reason: %s.", a.Name, strings.TrimSuffix(reason, "."))
+		}
+	}
+	return v, nil
+}
+
+// fillProject makes tenant_id and project_id agree and defaults them to the
+// caller's project.
+func (s *schema) fillProject(in map[string]any, c *weft.Caller) error {
+	tenant, hasTenant := in["tenant_id"]
+	project, hasProject := in["project_id"]
+	if hasTenant && hasProject && tenant != project {
+		return badRequest("'project_id' and 'tenant_id' do not match")
+	}
+	if hasTenant && !hasProject {
+		project, hasProject = tenant, true
+	}
+	if hasProject && project != c.ProjectID && !c.IsAdmin() {
+		return badRequest("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges")
+	}
+	if !hasProject {
+		project = c.ProjectID
+	}
+	if a := s.byName["project_id"]; a != nil && a.Post {
+		in["project_id"], in["tenant_id"] = project, project
+	}
+	return nil
+}
+
+func (s *schema) unknown(in map[string]any) error {
+	var names []string
+	for name := range in {
+		if s.byName[name] == nil {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	sort.Strings(names)
+	return badRequest("Unrecognized attribute(s) '%s'", strings.Join(names, ", "))
+}
+
+// overlay sets the fields of a noun that values names, by way of JSON. Values
+// that are no fields of the noun are left to the service.
+func overlay(noun any, values map[string]any) error {
+	data, err := json.Marshal(values)
+	if err != nil {
+		return fmt.Errorf("encoding accepted values: %w", err)
+	}
+	if err := json.Unmarshal(data, noun); err != nil {
+		// The types of the table let something through that the noun cannot hold.
+		return weft.Invalid("%v", err)
+	}
+	return nil
+}

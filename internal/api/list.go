@@ -1,0 +1,307 @@
+package api
+
+import (
+	"bufio"
+	"net/http"
+	"net/url"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// reserved are the query parameters that are no filters.
+var reserved = map[string]bool{"fields": true, "limit": true, "marker": true, "page_reverse": true, "sort_key": true, "sort_dir": true,
+	"tags": true, "tags-any": true, "not-tags": true, "not-tags-any": true}
+
+func (r *served[T]) list(rq *httpRequest) error {
+	if err := r.prepare(rq); err != nil {
+		return err
+	}
+	q, err := r.query(rq)
+	if err != nil {
+		return err
+	}
+	p, err := r.page(rq, &q)
+	if err != nil {
+		return err
+	}
+	out := &listWriter{rq: rq}
+	out.buf = bufio.NewWriterSize(out, 64<<10)
+	out.buf.WriteString(`{"` + r.Plural + `":[`)
+	if err := r.writeRows(rq, q, p, out); err != nil {
+		return out.fail(err)
+	}
+	out.buf.WriteByte(']')
+	if p.limit > 0 {
+		out.buf.WriteString(`,"` + r.Plural + `_links":` + p.links(rq))
+	}
+	out.buf.WriteByte('}')
+	return out.fail(out.buf.Flush())
+}
+
+func (r *served[T]) writeRows(rq *httpRequest, q store.Query, p *page, out *listWriter) error {
+	tx := rq.read()
+	names, render := r.Table.Attributes(q.Compute), r.Table.Renderers(q.Compute)
+	var v *view
+	var line []byte
+	return r.Table.Rows(tx, q, func(row store.Row) error {
+		if v == nil {
+			var err error
+			if v, err = r.viewOf(rq, row.Doc); err != nil {
+				return err
+			}
+		} else {
+			out.buf.WriteByte(',')
+		}
+		if p.limit > 0 {
+			p.saw(docID(row.Doc))
+		}
+		renderExtra(row.Extra, render)
+		line = v.appendDoc(line[:0], row.Doc, names, row.Extra)
+		_, err := out.buf.Write(line)
+		return err
+	})
+}
+
+// listWriter sends the head of the answer with the first bytes of the body, so
+// that an error before them still gets a status of its own.
+type listWriter struct {
+	rq   *httpRequest
+	sent bool
+	buf  *bufio.Writer
+}
+
+func (l *listWriter) Write(b []byte) (int, error) {
+	if !l.sent {
+		l.sent = true
+		h := l.rq.w.Header()
+		h.Set("Content-Type", "application/json")
+		l.rq.w.WriteHeader(http.StatusOK)
+	}
+	return l.rq.w.Write(b)
+}
+
+// fail returns an error to be shown, or, when the body is already under way, cuts
+// the connection so that the client does not take half a list for a whole one.
+func (l *listWriter) fail(err error) error {
+	if err != nil && l.sent {
+		l.rq.s.Log.WarnContext(l.rq.r.Context(), "list cut short", "path", l.rq.r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}
+
+// query turns the filters and sort keys of a request into a query.
+func (r *served[T]) query(rq *httpRequest) (store.Query, error) {
+	params := rq.query()
+	q := store.Query{Compute: r.wanted(rq)}
+	if c := r.Table.VisibleTo(rq.caller); c.SQL != "" && !r.ReadAll {
+		q.Where = append(q.Where, c)
+	}
+	if len(params["project_id"]) > 0 && len(params["tenant_id"]) > 0 {
+		return q, weft.Errorf(weft.BadRequest, "TenantIdProjectIdFilterConflict", "Both tenant_id and project_id passed as filters.")
+	}
+	if err := r.filters(rq.caller, params, &q); err != nil {
+		return q, err
+	}
+	q.Where = append(q.Where, r.tagFilters(params)...)
+	return q, r.sorting(params, &q)
+}
+
+func (r *served[T]) filters(c *weft.Caller, params url.Values, q *store.Query) error {
+	var bad []string
+	for name, values := range params {
+		if reserved[name] {
+			continue
+		}
+		t, ok := r.Filters[name]
+		if a := r.schema.byName[name]; !ok && a != nil && a.Filter {
+			t, ok = a.Type, true
+		}
+		if !ok {
+			bad = append(bad, "'"+name+"'")
+			continue
+		}
+		args, err := filterValues(t, values)
+		if err != nil {
+			return err
+		}
+		cond, ok := r.Table.FilterOn(c, name, args)
+		if !ok {
+			bad = append(bad, "'"+name+"'")
+			continue
+		}
+		q.Where = append(q.Where, cond)
+	}
+	if len(bad) > 0 {
+		sort.Strings(bad)
+		return badRequest("[%s] is invalid attribute for filtering", strings.Join(bad, ", "))
+	}
+	return nil
+}
+
+// filterValues converts the texts of a filter to what the column holds.
+func filterValues(t Type, values []string) ([]any, error) {
+	args := make([]any, 0, len(values))
+	for _, s := range values {
+		var v any = s
+		if t.Convert != nil && t.Name != "object" && !strings.HasPrefix(t.Name, "list") {
+			var err error
+			if v, err = t.Convert(s); err != nil {
+				return nil, err
+			}
+		}
+		if b, ok := v.(bool); ok {
+			v = map[bool]int{true: 1}[b]
+		}
+		args = append(args, v)
+	}
+	return args, nil
+}
+
+func (r *served[T]) tagFilters(params url.Values) []store.Cond {
+	var out []store.Cond
+	split := func(name string) []any {
+		var tags []any
+		for _, v := range params[name] {
+			for _, t := range strings.Split(v, ",") {
+				tags = append(tags, t)
+			}
+		}
+		return tags
+	}
+	has := func(tags []any) store.Cond {
+		c := store.In("tag", tags...)
+		return store.Where("t.id IN (SELECT t.id FROM tags t WHERE t.noun = '"+r.Table.Name+"' AND "+c.SQL+")", c.Args...)
+	}
+	not := func(c store.Cond) store.Cond { return store.Where("NOT ("+c.SQL+")", c.Args...) }
+	all := func(tags []any) store.Cond {
+		var c store.Cond
+		for i, t := range tags {
+			one := has([]any{t})
+			if i > 0 {
+				c.SQL += " AND "
+			}
+			c.SQL += one.SQL
+			c.Args = append(c.Args, one.Args...)
+		}
+		return c
+	}
+	if tags := split("tags"); len(tags) > 0 {
+		out = append(out, all(tags))
+	}
+	if tags := split("tags-any"); len(tags) > 0 {
+		out = append(out, has(tags))
+	}
+	if tags := split("not-tags"); len(tags) > 0 {
+		out = append(out, not(all(tags)))
+	}
+	if tags := split("not-tags-any"); len(tags) > 0 {
+		out = append(out, not(has(tags)))
+	}
+	return out
+}
+
+func (r *served[T]) sorting(params url.Values, q *store.Query) error {
+	keys, dirs := params["sort_key"], params["sort_dir"]
+	if len(dirs) > 0 && len(keys) != len(dirs) {
+		return badRequest("The number of sort_keys and sort_dirs must be same")
+	}
+	for i, key := range keys {
+		a := r.schema.byName[key]
+		col, ok := r.Table.Column(key)
+		if a == nil || !a.Sort || !ok {
+			return badRequest("['%s'] is invalid attribute for sort_keys", key)
+		}
+		o := store.Order{Column: col}
+		if i < len(dirs) {
+			switch dirs[i] {
+			case "asc":
+			case "desc":
+				o.Desc = true
+			default:
+				return badRequest("['%s'] is invalid value for sort_dirs, valid value is 'asc' and 'desc'", dirs[i])
+			}
+		}
+		if col != "id" {
+			q.Sort = append(q.Sort, o)
+		}
+	}
+	return nil
+}
+
+// page is the state of a paginated list.
+type page struct {
+	limit       int
+	reverse     bool
+	n           int
+	first, last string
+}
+
+func (p *page) saw(id string) {
+	if p.n == 0 {
+		p.first = id
+	}
+	p.last = id
+	p.n++
+}
+
+func (r *served[T]) page(rq *httpRequest, q *store.Query) (*page, error) {
+	params := rq.query()
+	p := &page{}
+	if s := params.Get("limit"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 0 {
+			return nil, weft.Errorf(weft.BadRequest, "BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not '%s'.", s)
+		}
+		p.limit = n
+	}
+	if top := rq.s.MaxLimit; top > 0 && (p.limit == 0 || p.limit > top) {
+		p.limit = top
+	}
+	if p.limit == 0 {
+		return p, nil
+	}
+	p.reverse = strings.EqualFold(params.Get("page_reverse"), "true")
+	q.Limit, q.Reverse, q.Marker = p.limit, p.reverse, params.Get("marker")
+	if q.Marker != "" {
+		// A marker that is gone is an error of the resource's own type.
+		if _, err := r.Table.Get(rq.read(), q.Marker); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// links are the links to the neighbouring pages, as Neutron has them: "next" is
+// left out only after a short forward page, "previous" only after a short reverse
+// one.
+func (p *page) links(rq *httpRequest) string {
+	var parts []string
+	link := func(rel, marker string, reverse bool) {
+		v := url.Values{}
+		for k, x := range rq.query() {
+			if k != "marker" && k != "page_reverse" {
+				v[k] = x
+			}
+		}
+		if marker != "" {
+			v.Set("marker", marker)
+		}
+		if reverse {
+			v.Set("page_reverse", "True")
+		}
+		href, _ := store.Encode(rq.base() + rq.r.URL.Path + "?" + v.Encode())
+		parts = append(parts, `{"rel":"`+rel+`","href":`+string(href)+`}`)
+	}
+	if p.reverse || p.n >= p.limit {
+		link("next", p.last, false)
+	}
+	if !p.reverse || p.n >= p.limit {
+		link("previous", p.first, true)
+	}
+	return "[" + strings.Join(parts, ",") + "]"
+}

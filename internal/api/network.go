@@ -1,0 +1,98 @@
+package api
+
+import (
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// NetworkService is what the API asks of networks.
+type NetworkService interface {
+	CreateNetwork(tx *store.Tx, n *weft.Network, given weft.Given) error
+	UpdateNetwork(tx *store.Tx, old, n *weft.Network, given weft.Given) error
+	DeleteNetwork(tx *store.Tx, n *weft.Network) error
+	ShareNetwork(tx *store.Tx, id string, shared bool) error
+}
+
+// Networks is the table of networks.
+func Networks(svc NetworkService) *Resource[weft.Network] {
+	return &Resource[weft.Network]{
+		Singular: "network", Plural: "networks", Table: store.Networks,
+		Attrs: table(ident(), standard(), tagged(),
+			[]Attr{
+				row("name", "CUVFS", "", text(255)),
+				row("admin_state_up", "CUVFS", true, boolean),
+				row("status", "VFS", Unset, text(16)),
+				row("shared", "CUVF", false, boolean),
+				row("subnets", "V", Unset, anyType),
+			},
+			ext("net-mtu-writable", row("mtu", "CUVFS", int64(0), nonNegative)),
+			ext("external-net", row("router:external", "CUVF", false, boolean)),
+			ext("auto-allocated-topology", row("is_default", "CUVF", false, boolean)),
+			ext("port-security", row("port_security_enabled", "CUV", true, boolean)),
+			ext("dns-integration", row("dns_domain", "CUV", "", lower(255))),
+			ext("qos", row("qos_policy_id", "CUV", nil, uuidType.orNull())),
+			ext("vlan-transparent", row("vlan_transparent", "CVF", Unset, boolean.orNull())),
+			ext("provider",
+				row("provider:network_type", "CUVF", Unset, text(32).orNull()),
+				row("provider:physical_network", "CUVF", Unset, text(64).orNull()),
+				row("provider:segmentation_id", "CUVF", Unset, integerOrNull)),
+			ext("multi-provider", row("segments", "CUV", Unset, segmentList)),
+			ext("address-scope", row("ipv4_address_scope", "V", Unset, anyType), row("ipv6_address_scope", "V", Unset, anyType)),
+			ext("l2_adjacency", row("l2_adjacency", "V", Unset, anyType)),
+			ext("network_availability_zone",
+				row("availability_zone_hints", "CVS", []any{}, textList(255)),
+				row("availability_zones", "V", Unset, anyType)),
+		),
+		Create: func(tx *store.Tx, n *weft.Network, rq Request) error {
+			if err := svc.CreateNetwork(tx, n, rq.Given); err != nil || rq.Values["shared"] != true {
+				return err
+			}
+			return svc.ShareNetwork(tx, n.ID, true)
+		},
+		Update: func(tx *store.Tx, old, n *weft.Network, rq Request) error {
+			if err := svc.UpdateNetwork(tx, old, n, rq.Given); err != nil || !rq.Given["shared"] {
+				return err
+			}
+			return svc.ShareNetwork(tx, n.ID, rq.Values["shared"] == true)
+		},
+		Delete: svc.DeleteNetwork,
+	}
+}
+
+var integerOrNull = Type{Name: "integer", Convert: func(v any) (any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	return toInt(v)
+}}
+
+// segmentList is the list of provider attributes of a network of several segments.
+var segmentList = Type{Name: "list of segments", Validate: func(v any) string {
+	list, ok := v.([]any)
+	if !ok || len(list) == 0 {
+		return "'" + py(v) + "' is not a list"
+	}
+	for _, s := range list {
+		m, ok := s.(map[string]any)
+		if !ok {
+			return "'" + py(s) + "' is not a dictionary"
+		}
+		for k, x := range m {
+			switch k {
+			case "provider:network_type", "provider:physical_network":
+				if reason := text(64).orNull().Validate(x); reason != "" {
+					return reason
+				}
+			case "provider:segmentation_id":
+				if n, err := integerOrNull.Convert(x); err != nil {
+					return "'" + py(x) + "' is not an integer"
+				} else {
+					m[k] = n
+				}
+			default:
+				return "Unexpected keys supplied: " + k
+			}
+		}
+	}
+	return ""
+}}

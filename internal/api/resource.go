@@ -1,0 +1,305 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Request is what a service function gets beside the noun: the attributes that
+// the client named, and the accepted values including those that are no fields of
+// the noun.
+type Request struct {
+	Given  weft.Given
+	Values map[string]any
+}
+
+// Resource is one noun of the API: its names, its table of attributes, and what
+// its verbs do. A nil verb is not allowed. Verbs run inside one transaction.
+type Resource[T any] struct {
+	Singular string // in bodies, policy rules and quotas: "network"
+	Plural   string // in bodies: "networks"
+	Path     string // in URLs where it differs from Plural: "security-groups"
+	Table    *store.Table[T]
+	Attrs    []Attr
+
+	Create     func(tx *store.Tx, v *T, rq Request) error
+	CreateBulk func(tx *store.Tx, vs []*T) error // checks that concern all of a bulk request; called first
+	Update     func(tx *store.Tx, old, v *T, rq Request) error
+	Delete     func(tx *store.Tx, v *T) error
+
+	Listing func(rq *httpRequest) error     // before a list or show
+	Filters map[string]Type                 // filters beyond the attributes with Filter
+	Parent  func(tx *store.Tx, v *T) string // owner of the parent, which policy calls "network:tenant_id"
+	Actions map[string]Action[T]            // PUT /{path}/{id}/{action}
+	ReadAll bool                            // every caller sees every row
+}
+
+// Action is a verb on one noun beyond the usual ones. What it returns is the body
+// of the answer.
+type Action[T any] struct {
+	Rule string // the policy rule: "add_router_interface"
+	Do   func(tx *store.Tx, v *T, body map[string]any) (any, error)
+}
+
+func (r *Resource[T]) path() string {
+	if r.Path != "" {
+		return r.Path
+	}
+	return r.Plural
+}
+
+// served is a resource bound to a server, with what is derived from its table.
+type served[T any] struct {
+	*Resource[T]
+	s      *Server
+	schema *schema
+	strip  map[string]bool // document members that are no visible attributes; nil: none
+}
+
+// collection is what the server knows of a resource whatever its noun.
+type collection interface {
+	names() (singular, plural, path string)
+	table() []Attr
+	serve(rq *httpRequest, rest []string) error
+}
+
+func (r *served[T]) names() (string, string, string) { return r.Singular, r.Plural, r.path() }
+func (r *served[T]) table() []Attr                   { return r.Attrs }
+
+// Register adds a resource to the server.
+func Register[T any](s *Server, r *Resource[T]) {
+	sv := &served[T]{Resource: r, s: s, schema: newSchema(r.Attrs)}
+	sv.strip = hiddenMembers(new(T), sv.schema)
+	s.add(sv)
+}
+
+// serve routes /{path}, /{path}/{id} and what is below.
+func (r *served[T]) serve(rq *httpRequest, rest []string) error {
+	method := rq.r.Method
+	switch {
+	case len(rest) == 0 && method == http.MethodGet:
+		return r.list(rq)
+	case len(rest) == 0 && method == http.MethodPost && r.Create != nil:
+		return r.create(rq)
+	case len(rest) == 1 && method == http.MethodGet:
+		return r.show(rq, rest[0])
+	case len(rest) == 1 && method == http.MethodPut && r.Update != nil:
+		return r.update(rq, rest[0])
+	case len(rest) == 1 && method == http.MethodDelete && r.Delete != nil:
+		return r.delete(rq, rest[0])
+	case len(rest) <= 1:
+		return notAllowed(method)
+	case rest[1] == "tags" && r.schema.byName["tags"] != nil:
+		return r.tags(rq, rest[0], rest[2:])
+	case len(rest) == 2 && r.Actions[rest[1]].Do != nil:
+		if method != http.MethodPut {
+			return notAllowed(method)
+		}
+		return r.act(rq, rest[0], rest[1])
+	}
+	return notFound()
+}
+
+func (r *served[T]) create(rq *httpRequest) error {
+	body, err := readBody(rq.r)
+	if err != nil {
+		return err
+	}
+	list, bulk, err := objects(body, r.Singular, r.Plural)
+	if err != nil {
+		return err
+	}
+	made, requests, err := r.decodeAll(rq, list)
+	if err != nil {
+		return err
+	}
+	var out []byte
+	err = rq.update(func(tx *store.Tx) error {
+		if err := r.insertAll(rq, tx, made, requests, bulk); err != nil {
+			return err
+		}
+		out, err = r.renderAll(rq, tx, made, bulk)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return rq.write(http.StatusCreated, out)
+}
+
+func (r *served[T]) decodeAll(rq *httpRequest, list []map[string]any) ([]*T, []Request, error) {
+	made, requests := make([]*T, len(list)), make([]Request, len(list))
+	for i, in := range list {
+		values, given, err := r.schema.create(in, rq.caller)
+		if err != nil {
+			return nil, nil, err
+		}
+		v := new(T)
+		if err := overlay(v, values); err != nil {
+			return nil, nil, err
+		}
+		made[i], requests[i] = v, Request{given, values}
+	}
+	return made, requests, nil
+}
+
+func (r *served[T]) insertAll(rq *httpRequest, tx *store.Tx, made []*T, requests []Request, bulk bool) error {
+	perProject := map[string]int{}
+	for i, v := range made {
+		if err := r.mayWrite(rq, tx, "create", v, requests[i], nil); err != nil {
+			return err
+		}
+		perProject[base(v).ProjectID]++
+	}
+	if r.Table.Quota {
+		for project, n := range perProject {
+			if err := rq.s.Quota.Check(tx, project, r.Singular, n); err != nil {
+				return err
+			}
+		}
+	}
+	if bulk && r.CreateBulk != nil {
+		if err := r.CreateBulk(tx, made); err != nil {
+			return err
+		}
+	}
+	for i, v := range made {
+		if err := r.Create(tx, v, requests[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load gets a noun that the caller may see, or the error that hides it.
+func (r *served[T]) load(rq *httpRequest, tx *store.Tx, id string) (*T, error) {
+	if !r.ReadAll {
+		if c := r.Table.VisibleTo(rq.caller); c.SQL != "" {
+			n, err := r.Table.Count(tx, store.Eq("id", id), c)
+			if err != nil {
+				return nil, err
+			}
+			if n == 0 {
+				return nil, r.Table.Missing(id)
+			}
+		}
+	}
+	return r.Table.Get(tx, id)
+}
+
+func (r *served[T]) update(rq *httpRequest, id string) error {
+	body, err := readBody(rq.r)
+	if err != nil {
+		return err
+	}
+	if _, ok := body[r.Plural]; ok && body[r.Singular] == nil {
+		return badRequest("Bulk operation not supported")
+	}
+	list, _, err := objects(body, r.Singular, r.Plural)
+	if err != nil {
+		return err
+	}
+	values, given, err := r.schema.update(list[0])
+	if err != nil {
+		return err
+	}
+	var out []byte
+	err = rq.update(func(tx *store.Tx) error {
+		if out, err = r.change(rq, tx, id, Request{given, values}); err != nil {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return rq.write(http.StatusOK, out)
+}
+
+func (r *served[T]) change(rq *httpRequest, tx *store.Tx, id string, in Request) ([]byte, error) {
+	old, err := r.load(rq, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := rq.checkRevision(base(old)); err != nil {
+		return nil, err
+	}
+	v := weft.Clone(old)
+	if err := overlay(v, in.Values); err != nil {
+		return nil, err
+	}
+	if err := r.mayWrite(rq, tx, "update", v, in, old); err != nil {
+		return nil, err
+	}
+	if err := r.Update(tx, old, v, in); err != nil {
+		return nil, err
+	}
+	return r.renderAll(rq, tx, []*T{v}, false)
+}
+
+func (r *served[T]) delete(rq *httpRequest, id string) error {
+	if rq.r.ContentLength > 0 {
+		return badRequest("Request body is not supported in DELETE.")
+	}
+	err := rq.update(func(tx *store.Tx) error {
+		v, err := r.load(rq, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := rq.checkRevision(base(v)); err != nil {
+			return err
+		}
+		if err := r.mayWrite(rq, tx, "delete", v, Request{}, v); err != nil {
+			return err
+		}
+		return r.Delete(tx, v)
+	})
+	if err != nil {
+		return err
+	}
+	rq.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (r *served[T]) act(rq *httpRequest, id, name string) error {
+	body, err := readBody(rq.r)
+	if err != nil {
+		return err
+	}
+	action := r.Actions[name]
+	var out any
+	err = rq.update(func(tx *store.Tx) error {
+		v, err := r.load(rq, tx, id)
+		if err != nil {
+			return err
+		}
+		if !rq.s.Policy.Allow(action.Rule, rq.caller, r.target(tx, v, nil)) {
+			return disallowed(action.Rule)
+		}
+		if out, err = action.Do(tx, v, body); err != nil {
+			return err
+		}
+		if doc, ok := out.(*T); ok {
+			out, err = r.rawRender(rq, tx, doc)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if raw, ok := out.(rawBody); ok {
+		return rq.write(http.StatusOK, raw)
+	}
+	writeJSON(rq.w, http.StatusOK, out)
+	return nil
+}
+
+// rawBody is a body that is already JSON.
+type rawBody []byte
+
+func (r *served[T]) rawRender(rq *httpRequest, tx *store.Tx, v *T) (rawBody, error) {
+	out, err := r.renderAll(rq, tx, []*T{v}, false)
+	return rawBody(out), err
+}

@@ -1,0 +1,126 @@
+package api
+
+import (
+	"fmt"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// RouterService is what the API asks of routers and floating IPs.
+type RouterService interface {
+	CreateRouter(tx *store.Tx, r *weft.Router, given weft.Given) error
+	UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Given) error
+	DeleteRouter(tx *store.Tx, r *weft.Router) error
+	CreateFloatingIP(tx *store.Tx, f *weft.FloatingIP, subnetID string, given weft.Given) error
+	UpdateFloatingIP(tx *store.Tx, old, f *weft.FloatingIP, given weft.Given) error
+	DeleteFloatingIP(tx *store.Tx, f *weft.FloatingIP) error
+}
+
+// Routers is the table of routers; actions are its verbs beyond the usual ones.
+func Routers(svc RouterService, actions map[string]Action[weft.Router]) *Resource[weft.Router] {
+	return &Resource[weft.Router]{
+		Singular: "router", Plural: "routers", Table: store.Routers,
+		Attrs: table(ident(), standard(), tagged(), ext("router",
+			row("name", "CUVFS", "", text(255)),
+			row("admin_state_up", "CUVFS", true, boolean),
+			row("status", "VS", Unset, text(16)),
+			row("external_gateway_info", "CUV", nil, gatewayInfo)),
+			ext("extraroute", row("routes", "UV", Unset, hostRoutes)),
+			ext("router_availability_zone",
+				row("availability_zone_hints", "CV", []any{}, textList(255)),
+				row("availability_zones", "V", Unset, anyType)),
+			ext("l3-flavors", row("flavor_id", "CVS", nil, uuidType.orNull())),
+		),
+		Create: func(tx *store.Tx, r *weft.Router, rq Request) error { return svc.CreateRouter(tx, r, rq.Given) },
+		Update: func(tx *store.Tx, old, r *weft.Router, rq Request) error {
+			return svc.UpdateRouter(tx, old, r, rq.Given)
+		},
+		Delete:  svc.DeleteRouter,
+		Actions: actions,
+	}
+}
+
+// gatewayInfo is null or the description of a gateway; {} stands for null. What is
+// not given is marked so that the service can tell it from false and from none.
+var gatewayInfo = Type{Name: "object", Convert: func(v any) (any, error) {
+	if m, ok := v.(map[string]any); ok && len(m) == 0 {
+		return nil, nil
+	}
+	return v, nil
+}, Validate: func(v any) string {
+	if v == nil {
+		return ""
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return fmt.Sprintf("'%s' is not a dictionary", py(v))
+	}
+	if _, ok := m["network_id"]; !ok {
+		return "Validation of dictionary's keys failed. Expected keys: {'network_id'} Provided keys: " + pyRepr(memberList(m))
+	}
+	for k, x := range m {
+		if reason := gatewayMember(m, k, x); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}}
+
+func memberList(m map[string]any) []any {
+	var out []any
+	for k := range m {
+		out = append(out, k)
+	}
+	return out
+}
+
+func gatewayMember(m map[string]any, name string, v any) string {
+	switch name {
+	case "network_id":
+		return uuidType.Validate(v)
+	case "qos_policy_id":
+		return uuidType.orNull().Validate(v)
+	case "external_fixed_ips":
+		if v == nil {
+			delete(m, name)
+			return ""
+		}
+		return fixedIPs.Validate(v)
+	case "enable_snat":
+		b, err := boolean.Convert(v)
+		if err != nil {
+			return fmt.Sprintf("'%s' is not a valid boolean value", py(v))
+		}
+		m[name] = b
+		return ""
+	}
+	return fmt.Sprintf("Unexpected keys supplied: %s", name)
+}
+
+// FloatingIPs is the table of floating IPs.
+func FloatingIPs(svc RouterService) *Resource[weft.FloatingIP] {
+	return &Resource[weft.FloatingIP]{
+		Singular: "floatingip", Plural: "floatingips", Table: store.FloatingIPs,
+		Attrs: table(ident(), standard(), tagged(), ext("router",
+			row("floating_ip_address", "CVFS", nil, ipAddress.orNull()),
+			row("subnet_id", "C", nil, uuidType.orNull()),
+			row("floating_network_id", "CVFSR", Unset, uuidType),
+			row("router_id", "VFS", Unset, text(36)),
+			row("port_id", "CUVF", nil, uuidType.orNull()),
+			row("fixed_ip_address", "CUVFS", nil, ipAddress.orNull()),
+			row("status", "VFS", Unset, text(16))),
+			ext("dns-integration", row("dns_name", "CV", "", lower(255)), row("dns_domain", "CV", "", lower(255))),
+			ext("qos-fip", row("qos_policy_id", "CUV", nil, uuidType.orNull())),
+			ext("fip-port-details", row("port_details", "V", Unset, anyType)),
+		),
+		Create: func(tx *store.Tx, f *weft.FloatingIP, rq Request) error {
+			subnet, _ := rq.Values["subnet_id"].(string)
+			return svc.CreateFloatingIP(tx, f, subnet, rq.Given)
+		},
+		Update: func(tx *store.Tx, old, f *weft.FloatingIP, rq Request) error {
+			return svc.UpdateFloatingIP(tx, old, f, rq.Given)
+		},
+		Delete: svc.DeleteFloatingIP,
+	}
+}

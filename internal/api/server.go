@@ -1,0 +1,216 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Policy decides who may do what. Rules are named as in Neutron's policy.yaml;
+// target gives attributes of the object a rule is evaluated against.
+type Policy interface {
+	Allow(rule string, c *weft.Caller, target func(attr string) any) bool
+	// AttributeRule is the rule for one attribute, as "create_network:shared", if
+	// there is one.
+	AttributeRule(action, resource, attr string) (rule string, ok bool)
+}
+
+// Quota says whether a project may have n more of a resource.
+type Quota interface {
+	Check(tx *store.Tx, projectID, resource string, n int) error
+}
+
+// Config is what a Server is made of.
+type Config struct {
+	Log      *slog.Logger
+	DB       *store.DB
+	Policy   Policy
+	Quota    Quota
+	Auth     func(ctx context.Context, token string) (*weft.Caller, error) // nil caller or weft.Unauthorized: 401
+	AuthURL  string                                                        // for WWW-Authenticate
+	MaxLimit int                                                           // largest page; 0: as large as asked for
+}
+
+// Server answers the Networking API. Register resources before serving.
+type Server struct {
+	Config
+	collections map[string]collection // by path, which may have one slash
+	order       []collection
+	special     map[string]func(*httpRequest, []string) error
+}
+
+// NewServer makes a server without resources.
+func NewServer(c Config) *Server {
+	s := &Server{Config: c, collections: map[string]collection{}, special: map[string]func(*httpRequest, []string) error{}}
+	s.special["extensions"] = s.extensions
+	return s
+}
+
+func (s *Server) add(c collection) {
+	_, _, path := c.names()
+	s.collections[path] = c
+	s.order = append(s.order, c)
+}
+
+// Special serves a path below /v2.0 that is no table of nouns.
+func (s *Server) Special(path string, f func(*httpRequest, []string) error) { s.special[path] = f }
+
+// httpRequest is one request on its way.
+type httpRequest struct {
+	s      *Server
+	w      http.ResponseWriter
+	r      *http.Request
+	caller *weft.Caller
+	params url.Values
+}
+
+func (rq *httpRequest) query() url.Values {
+	if rq.params == nil {
+		rq.params = rq.r.URL.Query()
+	}
+	return rq.params
+}
+
+func (rq *httpRequest) read() *store.Tx { return rq.s.DB.Read(rq.r.Context(), rq.caller) }
+
+func (rq *httpRequest) update(fn func(*store.Tx) error) error {
+	return rq.s.DB.Update(rq.r.Context(), rq.caller, fn)
+}
+
+func (rq *httpRequest) write(status int, body []byte) error {
+	rq.w.Header().Set("Content-Type", "application/json")
+	rq.w.WriteHeader(status)
+	rq.w.Write(body) // a client that has gone is no error of ours
+	return nil
+}
+
+// base is the URL of the service as the client reached it.
+func (rq *httpRequest) base() string {
+	scheme := "http"
+	if rq.r.TLS != nil {
+		scheme = "https"
+	}
+	if p := rq.r.Header.Get("X-Forwarded-Proto"); p == "http" || p == "https" {
+		scheme = p
+	}
+	return scheme + "://" + rq.r.Host
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	id := "req-" + uuid.NewString()
+	w.Header().Set("X-Openstack-Request-Id", id)
+	rec := &recorder{ResponseWriter: w}
+	rq := &httpRequest{s: s, w: rec, r: r}
+	if err := s.route(rq, id); err != nil {
+		if weft.IsKind(err, weft.Unauthorized) {
+			w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.AuthURL+`"`)
+		}
+		writeError(rec, r, s.Log.With("request", id), err)
+	}
+	if s.Log.Enabled(r.Context(), slog.LevelDebug) {
+		s.Log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", rec.status, "took", time.Since(start), "request", id)
+	}
+}
+
+// recorder remembers the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (s *Server) route(rq *httpRequest, id string) error {
+	path := strings.TrimSuffix(rq.r.URL.Path, ".json")
+	switch path {
+	case "/healthz":
+		return rq.write(http.StatusOK, []byte(`{"status":"ok"}`))
+	case "/", "":
+		return s.versions(rq)
+	}
+	rest, ok := strings.CutPrefix(path, "/v2.0/")
+	if !ok {
+		return notFound()
+	}
+	caller, err := s.Auth(rq.r.Context(), rq.r.Header.Get("X-Auth-Token"))
+	if err != nil {
+		return err
+	}
+	if caller == nil {
+		return weft.Errorf(weft.Unauthorized, "Unauthorized", "The request you have made requires authentication.")
+	}
+	c := *caller // shared by all requests with the token
+	c.RequestID = id
+	rq.caller = &c
+	if rest == "" {
+		return s.resources(rq)
+	}
+	if rq.r.Method == http.MethodPatch || rq.r.Method == http.MethodHead {
+		return notAllowed(rq.r.Method)
+	}
+	return s.dispatch(rq, strings.Split(strings.TrimSuffix(rest, "/"), "/"))
+}
+
+// dispatch finds the resource by the first segment of the path, or the first two.
+func (s *Server) dispatch(rq *httpRequest, segments []string) error {
+	for n := 1; n <= 2 && n <= len(segments); n++ {
+		path := strings.Join(segments[:n], "/")
+		if f := s.special[path]; f != nil {
+			return f(rq, segments[n:])
+		}
+		if c := s.collections[path]; c != nil {
+			return c.serve(rq, segments[n:])
+		}
+	}
+	return notFound()
+}
+
+func (s *Server) versions(rq *httpRequest) error {
+	writeJSON(rq.w, http.StatusOK, map[string]any{"versions": []any{map[string]any{
+		"id": "v2.0", "status": "CURRENT", "links": []any{map[string]any{"rel": "self", "href": rq.base() + "/v2.0/"}}}}})
+	return nil
+}
+
+// resources lists the core resources, as Neutron does at /v2.0/.
+func (s *Server) resources(rq *httpRequest) error {
+	var list []any
+	for _, c := range s.order {
+		singular, plural, path := c.names()
+		switch singular {
+		case "network", "subnet", "subnetpool", "port":
+			list = append(list, map[string]any{"name": singular, "collection": plural,
+				"links": []any{map[string]any{"rel": "self", "href": rq.base() + "/v2.0/" + path}}})
+		}
+	}
+	writeJSON(rq.w, http.StatusOK, map[string]any{"resources": list})
+	return nil
+}
+
+// checkRevision honours If-Match: revision_number=N.
+func (rq *httpRequest) checkRevision(m *weft.Meta) error {
+	h := rq.r.Header.Get("If-Match")
+	if h == "" {
+		return nil
+	}
+	want, err := parseIfMatch(h)
+	if err != nil {
+		return err
+	}
+	if want != m.Revision {
+		return weft.Errorf(weft.Precondition, "RevisionNumberConstraintFailed", "Constrained to %d, but current revision is %d", want, m.Revision)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package api
+
+import (
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/core"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Subnets is the table of subnets.
+func Subnets(svc *core.Service) *Resource[weft.Subnet] {
+	modes := oneOf(weft.DHCPv6Stateful, weft.DHCPv6Stateless, weft.SLAAC)
+	return &Resource[weft.Subnet]{
+		Singular: "subnet", Plural: "subnets", Table: store.Subnets,
+		Attrs: table(ident(), standard(), tagged(),
+			[]Attr{
+				row("name", "CUVFS", "", text(255)),
+				row("ip_version", "CVFSR", Unset, oneOfInt(4, 6)),
+				row("network_id", "CVFSR", Unset, uuidType),
+				row("subnetpool_id", "CVFS", Unset, poolID),
+				row("prefixlen", "C", Unset, nonNegative),
+				row("cidr", "CVFS", Unset, cidr.orNull()),
+				row("gateway_ip", "CUVFS", Unset, ipAddress.orNull()),
+				row("allocation_pools", "CUV", Unset, ipPools),
+				row("dns_nameservers", "CUV", Unset, nameservers),
+				row("host_routes", "CUV", Unset, hostRoutes),
+				row("enable_dhcp", "CUVFS", true, boolean),
+				row("ipv6_ra_mode", "CVFS", Unset, modes.orNull()),
+				row("ipv6_address_mode", "CVFS", Unset, modes.orNull()),
+				row("shared", "F", Unset, boolean),
+			},
+			ext("default-subnetpools", row("use_default_subnetpool", "C", false, boolean)),
+			ext("segment", row("segment_id", "CVFS", nil, uuidType.orNull())),
+			ext("subnet-dns-publish-fixed-ip", row("dns_publish_fixed_ip", "CUV", false, boolean)),
+			ext("subnet-service-types", row("service_types", "CUV", Unset, textList(255))),
+		),
+		Create: func(tx *store.Tx, s *weft.Subnet, rq Request) error {
+			in := core.SubnetRequest{UseDefaultPool: rq.Values["use_default_subnetpool"] == true}
+			if n, ok := rq.Values["prefixlen"].(int64); ok {
+				length := int(n)
+				in.Prefixlen = &length
+			}
+			return svc.CreateSubnet(tx, s, in, rq.Given)
+		},
+		Update: func(tx *store.Tx, old, s *weft.Subnet, rq Request) error {
+			return svc.UpdateSubnet(tx, old, s, rq.Given)
+		},
+		Delete: svc.DeleteSubnet,
+		Parent: networkOwner(func(s *weft.Subnet) string { return s.NetworkID }),
+	}
+}
+
+// poolID is a subnet pool: a uuid, null, or the literal for prefix delegation.
+var poolID = Type{Name: "uuid", Validate: func(v any) string {
+	if v == nil || v == "prefix_delegation" {
+		return ""
+	}
+	return uuidType.Validate(v)
+}}
+
+// networkOwner is the project that owns the network a noun is on, which policy
+// calls network:tenant_id; "" if there is no such network.
+func networkOwner[T any](network func(*T) string) func(*store.Tx, *T) string {
+	return func(tx *store.Tx, v *T) string {
+		n, err := store.Networks.Get(tx, network(v))
+		if err != nil {
+			return ""
+		}
+		return n.ProjectID
+	}
+}

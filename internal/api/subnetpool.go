@@ -1,0 +1,60 @@
+package api
+
+import (
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// PoolService is what the API asks of subnet pools and address scopes.
+type PoolService interface {
+	CreateSubnetPool(tx *store.Tx, p *weft.SubnetPool, given weft.Given) error
+	UpdateSubnetPool(tx *store.Tx, old, p *weft.SubnetPool, given weft.Given) error
+	DeleteSubnetPool(tx *store.Tx, p *weft.SubnetPool) error
+	CreateAddressScope(tx *store.Tx, s *weft.AddressScope, given weft.Given) error
+	UpdateAddressScope(tx *store.Tx, old, s *weft.AddressScope, given weft.Given) error
+	DeleteAddressScope(tx *store.Tx, s *weft.AddressScope) error
+}
+
+// SubnetPools is the table of subnet pools.
+func SubnetPools(svc PoolService) *Resource[weft.SubnetPool] {
+	return &Resource[weft.SubnetPool]{
+		Singular: "subnetpool", Plural: "subnetpools", Table: store.SubnetPools,
+		Attrs: table(ident(), standard(), tagged(),
+			[]Attr{
+				row("name", "CUVFSR", Unset, nonEmptyText(255)),
+				row("prefixes", "CUVR", Unset, prefixList),
+				row("ip_version", "VFS", Unset, integer()),
+				row("default_quota", "CUVFS", Unset, nonNegative.orNull()),
+				row("default_prefixlen", "CUVFS", Unset, nonNegative),
+				row("min_prefixlen", "CUVFS", Unset, nonNegative),
+				row("max_prefixlen", "CUVFS", Unset, nonNegative),
+				row("shared", "CVFS", false, boolean),
+			},
+			ext("address-scope", row("address_scope_id", "CUVFS", Unset, uuidType.orNull())),
+			ext("default-subnetpools", row("is_default", "CUVFS", false, boolean)),
+		),
+		Create: func(tx *store.Tx, p *weft.SubnetPool, rq Request) error { return svc.CreateSubnetPool(tx, p, rq.Given) },
+		Update: func(tx *store.Tx, old, p *weft.SubnetPool, rq Request) error {
+			return svc.UpdateSubnetPool(tx, old, p, rq.Given)
+		},
+		Delete: svc.DeleteSubnetPool,
+	}
+}
+
+// AddressScopes is the table of address scopes.
+func AddressScopes(svc PoolService) *Resource[weft.AddressScope] {
+	return &Resource[weft.AddressScope]{
+		Singular: "address_scope", Plural: "address_scopes", Path: "address-scopes", Table: store.AddressScopes,
+		Attrs: table(ident(), ext("address-scope",
+			row("name", "CUVFS", "", text(255)),
+			row("shared", "CUVFS", false, boolean),
+			row("ip_version", "CVFSR", Unset, oneOfInt(4, 6)))),
+		Create: func(tx *store.Tx, s *weft.AddressScope, rq Request) error {
+			return svc.CreateAddressScope(tx, s, rq.Given)
+		},
+		Update: func(tx *store.Tx, old, s *weft.AddressScope, rq Request) error {
+			return svc.UpdateAddressScope(tx, old, s, rq.Given)
+		},
+		Delete: svc.DeleteAddressScope,
+	}
+}

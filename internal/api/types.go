@@ -1,0 +1,493 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/netip"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/weftnet/weft"
+)
+
+// Type converts a JSON value to its canonical form and says whether it is valid.
+// As in Neutron, what cannot be converted is InvalidInput, and what is converted
+// but not valid is HTTPBadRequest "Invalid input for ATTR. Reason: ...".
+type Type struct {
+	Convert  func(v any) (any, error)    // nil: as it is
+	Validate func(v any) (reason string) // nil: anything
+	Name     string                      // for the API reference: "boolean"
+}
+
+var anyType = Type{Name: "any"}
+
+// or null: null is valid whatever the type says.
+func (t Type) orNull() Type {
+	inner := t
+	if inner.Convert != nil {
+		t.Convert = func(v any) (any, error) {
+			if v == nil {
+				return nil, nil
+			}
+			return inner.Convert(v)
+		}
+	}
+	if inner.Validate != nil {
+		t.Validate = func(v any) string {
+			if v == nil {
+				return ""
+			}
+			return inner.Validate(v)
+		}
+	}
+	return t
+}
+
+func text(limit int) Type {
+	return Type{Name: "string", Validate: func(v any) string {
+		s, ok := v.(string)
+		if !ok {
+			return fmt.Sprintf("'%s' is not a valid string", py(v))
+		}
+		if len([]rune(s)) > limit {
+			return fmt.Sprintf("'%s' exceeds maximum length of %d", s, limit)
+		}
+		if strings.ContainsRune(s, 0) {
+			return fmt.Sprintf("'%s' is not a valid string", strings.ReplaceAll(s, "\x00", `\x00`))
+		}
+		return ""
+	}}
+}
+
+func nonEmptyText(limit int) Type {
+	t := text(limit)
+	inner := t.Validate
+	t.Validate = func(v any) string {
+		if reason := inner(v); reason != "" {
+			return reason
+		}
+		if strings.TrimSpace(v.(string)) == "" {
+			return fmt.Sprintf("'%s' Blank strings are not permitted", v)
+		}
+		return ""
+	}
+	return t
+}
+
+// lower is text that is stored in lower case.
+func lower(limit int) Type {
+	t := text(limit)
+	t.Convert = func(v any) (any, error) {
+		if s, ok := v.(string); ok {
+			return strings.ToLower(s), nil
+		}
+		return v, nil
+	}
+	return t
+}
+
+var boolean = Type{Name: "boolean", Convert: func(v any) (any, error) {
+	switch x := v.(type) {
+	case bool:
+		return x, nil
+	case string:
+		switch strings.ToLower(x) {
+		case "true", "1":
+			return true, nil
+		case "false", "0":
+			return false, nil
+		}
+	case json.Number:
+		switch x.String() {
+		case "0":
+			return false, nil
+		case "1":
+			return true, nil
+		}
+	}
+	return nil, weft.Invalid("'%s' cannot be converted to boolean", py(v))
+}}
+
+func toInt(v any) (any, error) {
+	switch x := v.(type) {
+	case json.Number:
+		if n, err := strconv.ParseInt(x.String(), 10, 64); err == nil {
+			return n, nil
+		}
+	case string:
+		if n, err := strconv.ParseInt(strings.TrimSpace(x), 10, 64); err == nil {
+			return n, nil
+		}
+	case int64:
+		return x, nil
+	case bool:
+		return int64(map[bool]int{true: 1}[x]), nil
+	}
+	return nil, weft.Invalid("'%s' is not an integer", py(v))
+}
+
+func integer() Type {
+	return Type{Name: "integer", Convert: toInt, Validate: bounds(math.MinInt32, math.MaxInt32)}
+}
+
+func bounds(lo, hi int64) func(any) string {
+	return func(v any) string {
+		n, ok := v.(int64)
+		switch {
+		case !ok:
+			return fmt.Sprintf("'%s' is not an integer", py(v))
+		case n < lo:
+			return fmt.Sprintf("'%d' is too small - must be at least '%d'", n, lo)
+		case n > hi:
+			return fmt.Sprintf("'%d' is too large - must be no larger than '%d'", n, hi)
+		}
+		return ""
+	}
+}
+
+func between(lo, hi int64) Type {
+	return Type{Name: "integer", Convert: toInt, Validate: bounds(lo, hi)}
+}
+
+var nonNegative = Type{Name: "integer", Convert: toInt, Validate: func(v any) string {
+	n, ok := v.(int64)
+	switch {
+	case !ok:
+		return fmt.Sprintf("'%s' is not an integer", py(v))
+	case n < 0:
+		return fmt.Sprintf("'%d' should be non-negative", n)
+	case n > math.MaxInt32:
+		return fmt.Sprintf("'%d' is too large - must be no larger than '%d'", n, math.MaxInt32)
+	}
+	return ""
+}}
+
+func oneOf(values ...string) Type {
+	return Type{Name: "string", Validate: func(v any) string {
+		s, ok := v.(string)
+		if ok {
+			for _, x := range values {
+				if x == s {
+					return ""
+				}
+			}
+		}
+		return fmt.Sprintf("'%s' is not in %s", py(v), pyRepr(toAny(values)))
+	}}
+}
+
+func oneOfInt(values ...int64) Type {
+	return Type{Name: "integer", Convert: toInt, Validate: func(v any) string {
+		var list []any
+		for _, x := range values {
+			if v == x {
+				return ""
+			}
+			list = append(list, x)
+		}
+		return fmt.Sprintf("'%s' is not in %s", py(v), pyRepr(list))
+	}}
+}
+
+func toAny(values []string) []any {
+	out := make([]any, len(values))
+	for i, v := range values {
+		out[i] = v
+	}
+	return out
+}
+
+func validUUID(v any) bool {
+	s, ok := v.(string)
+	if !ok || len(s) != 36 && len(s) != 32 {
+		return false
+	}
+	_, err := uuid.Parse(s)
+	return err == nil
+}
+
+var uuidType = Type{Name: "uuid", Validate: func(v any) string {
+	if !validUUID(v) {
+		return fmt.Sprintf("'%s' is not a valid UUID", py(v))
+	}
+	return ""
+}}
+
+var uuidList = Type{Name: "list of uuids", Convert: nullToList, Validate: func(v any) string {
+	list, ok := v.([]any)
+	if !ok {
+		return fmt.Sprintf("'%s' is not a list", py(v))
+	}
+	seen := map[any]bool{}
+	for _, x := range list {
+		if !validUUID(x) {
+			return fmt.Sprintf("'%s' is not a valid UUID", py(x))
+		}
+		if seen[x] {
+			return fmt.Sprintf("Duplicate items in the list: '%s'", py(v))
+		}
+		seen[x] = true
+	}
+	return ""
+}}
+
+func textList(limit int) Type {
+	one := text(limit)
+	return Type{Name: "list of strings", Convert: nullToList, Validate: func(v any) string {
+		list, ok := v.([]any)
+		if !ok {
+			return fmt.Sprintf("'%s' is not a list", py(v))
+		}
+		for _, x := range list {
+			if reason := one.Validate(x); reason != "" {
+				return reason
+			}
+		}
+		return ""
+	}}
+}
+
+func nullToList(v any) (any, error) {
+	if v == nil {
+		return []any{}, nil
+	}
+	return v, nil
+}
+
+var dict = Type{Name: "object", Convert: func(v any) (any, error) {
+	if v == nil || v == "" {
+		return map[string]any{}, nil
+	}
+	return v, nil
+}, Validate: func(v any) string {
+	if _, ok := v.(map[string]any); !ok {
+		return fmt.Sprintf("'%s' is not a dictionary", py(v))
+	}
+	return ""
+}}
+
+var mac = Type{Name: "MAC address", Validate: func(v any) string {
+	s, ok := v.(string)
+	if ok {
+		if m, err := weft.ParseMAC(s); err == nil && !m.IsZero() && m[0]&1 == 0 {
+			return ""
+		}
+	}
+	return fmt.Sprintf("'%s' is not a valid MAC address", py(v))
+}, Convert: func(v any) (any, error) {
+	if s, ok := v.(string); ok {
+		if m, err := weft.ParseMAC(s); err == nil {
+			return m.String(), nil
+		}
+	}
+	return v, nil
+}}
+
+var ipAddress = Type{Name: "IP address", Validate: func(v any) string {
+	if _, ok := parseIP(v); !ok {
+		return fmt.Sprintf("'%s' is not a valid IP address", py(v))
+	}
+	return ""
+}, Convert: func(v any) (any, error) {
+	if a, ok := parseIP(v); ok {
+		return a.String(), nil
+	}
+	return v, nil
+}}
+
+func parseIP(v any) (netip.Addr, bool) {
+	s, ok := v.(string)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" || a.Is4In6() {
+		return netip.Addr{}, false
+	}
+	return a, true
+}
+
+// cidr is a prefix whose host bits are cleared.
+var cidr = Type{Name: "CIDR", Convert: func(v any) (any, error) {
+	if p, ok := parsePrefix(v); ok {
+		return p.Masked().String(), nil
+	}
+	return v, nil
+}, Validate: func(v any) string {
+	if _, ok := parsePrefix(v); !ok {
+		return fmt.Sprintf("'%s' is not a valid IP subnet", py(v))
+	}
+	return ""
+}}
+
+func parsePrefix(v any) (netip.Prefix, bool) {
+	s, ok := v.(string)
+	if !ok {
+		return netip.Prefix{}, false
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Addr().Is4In6() {
+		return netip.Prefix{}, false
+	}
+	return p, true
+}
+
+// listOf is a list whose elements each passes check; the reason names the whole
+// element where check says only what is wrong.
+func listOf(name, what string, check func(v any) string) Type {
+	return Type{Name: name, Convert: nullToList, Validate: func(v any) string {
+		list, ok := v.([]any)
+		if !ok {
+			return fmt.Sprintf("Invalid data format for %s: '%s'", what, py(v))
+		}
+		seen := map[string]bool{}
+		for _, x := range list {
+			if reason := check(x); reason != "" {
+				return reason
+			}
+			if key := py(x); seen[key] {
+				return fmt.Sprintf("Duplicate %s '%s'", what, key)
+			} else {
+				seen[key] = true
+			}
+		}
+		return ""
+	}}
+}
+
+var prefixList = listOf("list of CIDRs", "subnet", func(v any) string { return cidr.Validate(v) })
+
+var nameservers = listOf("list of IP addresses", "nameserver", func(v any) string {
+	if _, ok := parseIP(v); !ok {
+		return fmt.Sprintf("'%s' is not a valid nameserver. '%s' is not a valid IP address", py(v), py(v))
+	}
+	return ""
+})
+
+var hostRoutes = listOf("list of routes", "hostroute", func(v any) string {
+	m, reason := keys(v, "destination", "nexthop")
+	if reason != "" {
+		return reason
+	}
+	if reason := cidr.Validate(m["destination"]); reason != "" {
+		return reason
+	}
+	return ipAddress.Validate(m["nexthop"])
+})
+
+var ipPools = listOf("list of allocation pools", "IP pool", func(v any) string {
+	m, reason := keys(v, "start", "end")
+	if reason != "" {
+		return reason
+	}
+	for _, k := range []string{"start", "end"} {
+		if reason := ipAddress.Validate(m[k]); reason != "" {
+			return reason
+		}
+	}
+	return ""
+})
+
+// keys checks that v is an object with exactly these keys.
+func keys(v any, want ...string) (map[string]any, string) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, fmt.Sprintf("'%s' is not a dictionary", py(v))
+	}
+	got := make([]string, 0, len(m))
+	for k := range m {
+		got = append(got, k)
+	}
+	sort.Strings(got)
+	sorted := append([]string(nil), want...)
+	sort.Strings(sorted)
+	if strings.Join(got, ",") != strings.Join(sorted, ",") {
+		return nil, fmt.Sprintf("Expected keys not found or unexpected keys in '%s': %s required", py(v), pyRepr(toAny(want)))
+	}
+	return m, ""
+}
+
+var fixedIPs = Type{Name: "list of fixed IPs", Convert: nullToList, Validate: func(v any) string {
+	list, ok := v.([]any)
+	if !ok {
+		return fmt.Sprintf("Invalid data format for fixed IP: '%s'", py(v))
+	}
+	seen := map[netip.Addr]bool{}
+	for _, x := range list {
+		if reason := fixedIP(x, seen); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}}
+
+func fixedIP(v any, seen map[netip.Addr]bool) string {
+	m, ok := v.(map[string]any)
+	if !ok || len(m) == 0 {
+		return fmt.Sprintf("Invalid data format for fixed IP: '%s'", py(v))
+	}
+	for k, x := range m {
+		switch k {
+		case "ip_address":
+			a, ok := parseIP(x)
+			if !ok {
+				return fmt.Sprintf("'%s' is not a valid IP address", py(x))
+			}
+			if seen[a] {
+				return fmt.Sprintf("Duplicate IP address '%s'", a)
+			}
+			seen[a] = true
+		case "subnet_id":
+			if reason := uuidType.Validate(x); reason != "" {
+				return reason
+			}
+		default:
+			return fmt.Sprintf("Invalid data format for fixed IP: '%s'", py(v))
+		}
+	}
+	return ""
+}
+
+// py is a value as Python's str() prints it, which is what Neutron's messages show.
+func py(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return pyRepr(v)
+}
+
+func pyRepr(v any) string {
+	switch x := v.(type) {
+	case nil:
+		return "None"
+	case bool:
+		if x {
+			return "True"
+		}
+		return "False"
+	case string:
+		return "'" + x + "'"
+	case []any:
+		parts := make([]string, len(x))
+		for i, e := range x {
+			parts[i] = pyRepr(e)
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case map[string]any:
+		names := make([]string, 0, len(x))
+		for k := range x {
+			names = append(names, k)
+		}
+		sort.Strings(names)
+		for i, k := range names {
+			names[i] = pyRepr(k) + ": " + pyRepr(x[k])
+		}
+		return "{" + strings.Join(names, ", ") + "}"
+	default:
+		return fmt.Sprint(x)
+	}
+}

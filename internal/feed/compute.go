@@ -1,0 +1,388 @@
+package feed
+
+import (
+	"net/netip"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/host"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// computation is one reading of the database for one host.
+type computation struct {
+	tx     *store.Tx
+	host   string
+	domain string
+
+	st       host.State
+	bound    []*weft.Port // every port bound to the host
+	networks map[string]*weft.Network
+	subnets  map[string][]*weft.Subnet // by network
+	subnet   map[string]*weft.Subnet
+}
+
+func (c *computation) state() (*host.State, error) {
+	c.st = host.State{Host: c.host, Members: map[string][]netip.Prefix{}}
+	for _, step := range []func() error{c.head, c.ports, c.loadNetworks, c.buildNetworks, c.routers, c.groups} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return &c.st, nil
+}
+
+func (c *computation) head() (err error) {
+	c.st.Revision, err = c.tx.Head()
+	return err
+}
+
+func (c *computation) ports() (err error) {
+	if c.bound, err = store.Ports.Find(c.tx, store.Eq("host_id", c.host)); err != nil {
+		return err
+	}
+	for _, p := range c.bound {
+		if !p.Bound() || p.Trusted() {
+			continue
+		}
+		c.st.Ports = append(c.st.Ports, hostPort(p))
+	}
+	return nil
+}
+
+func hostPort(p *weft.Port) host.Port {
+	out := host.Port{ID: p.ID, NetworkID: p.NetworkID, ProjectID: p.ProjectID, DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner,
+		MAC: p.MAC, AdminUp: p.AdminStateUp, PortSecurity: p.PortSecurity, Trusted: p.Trusted(), Revision: p.Revision,
+		Groups: slices.Sorted(slices.Values(p.SecurityGroups))}
+	for _, ip := range p.FixedIPs {
+		out.Addresses = append(out.Addresses, ip.IPAddress)
+	}
+	for _, pair := range p.AllowedPairs {
+		mac := pair.MAC
+		if mac.IsZero() {
+			mac = p.MAC
+		}
+		out.Pairs = append(out.Pairs, host.AllowedPair{MAC: mac, Prefix: pair.Prefix()})
+	}
+	return out
+}
+
+// loadNetworks reads the networks that have a port here, and their subnets.
+func (c *computation) loadNetworks() error {
+	ids := map[string]bool{}
+	for _, p := range c.bound {
+		ids[p.NetworkID] = true
+	}
+	list := keysOf(ids)
+	nets, err := store.Networks.Find(c.tx, store.In("id", list...))
+	if err != nil {
+		return err
+	}
+	subs, err := store.Subnets.Find(c.tx, store.In("network_id", list...))
+	if err != nil {
+		return err
+	}
+	c.networks, c.subnets, c.subnet = map[string]*weft.Network{}, map[string][]*weft.Subnet{}, map[string]*weft.Subnet{}
+	for _, n := range nets {
+		c.networks[n.ID] = n
+	}
+	for _, s := range subs {
+		c.subnets[s.NetworkID] = append(c.subnets[s.NetworkID], s)
+		c.subnet[s.ID] = s
+	}
+	return nil
+}
+
+func keysOf(set map[string]bool) []any {
+	out := make([]any, 0, len(set))
+	for id := range set {
+		out = append(out, id)
+	}
+	return out
+}
+
+func (c *computation) buildNetworks() error {
+	served := map[string]bool{} // networks with DHCP or a router here
+	for _, p := range c.bound {
+		if p.DeviceOwner == weft.OwnerDHCP || p.DeviceOwner == weft.OwnerRouterInterface {
+			served[p.NetworkID] = true
+		}
+	}
+	neighbours, err := c.neighbours(served)
+	if err != nil {
+		return err
+	}
+	peers, err := c.peers()
+	if err != nil {
+		return err
+	}
+	for id, n := range c.networks {
+		out := host.Network{ID: id, ProjectID: n.ProjectID, MTU: n.MTU, Segment: segment(n), Peers: peers[id]}
+		for _, s := range c.subnets[id] {
+			out.Subnets = append(out.Subnets, hostSubnet(s))
+		}
+		if served[id] {
+			out.Leases = c.leases(neighbours[id])
+			out.DHCP = c.dhcp(id, neighbours[id])
+		}
+		c.st.Networks = append(c.st.Networks, out)
+	}
+	sort.Slice(c.st.Networks, func(i, j int) bool { return c.st.Networks[i].ID < c.st.Networks[j].ID })
+	return nil
+}
+
+// segment is the segment by which the network reaches this host: its only one, or
+// the first.
+func segment(n *weft.Network) host.Segment {
+	for _, s := range n.AllSegments() {
+		out := host.Segment{Type: s.NetworkType, PhysicalNetwork: string(s.PhysicalNetwork)}
+		if s.SegmentationID != nil {
+			out.ID = uint32(*s.SegmentationID)
+		}
+		return out
+	}
+	return host.Segment{Type: weft.TypeLocal}
+}
+
+func hostSubnet(s *weft.Subnet) host.Subnet {
+	return host.Subnet{ID: s.ID, CIDR: s.CIDR, Gateway: s.GatewayIP.Addr, EnableDHCP: s.EnableDHCP, DNS: s.DNSNameservers,
+		Routes: s.HostRoutes, RAMode: string(s.IPv6RAMode), AddrMode: string(s.IPv6AddressMode)}
+}
+
+// neighbours are all ports of the given networks, wherever they are.
+func (c *computation) neighbours(networks map[string]bool) (map[string][]*weft.Port, error) {
+	all, err := store.Ports.Find(c.tx, store.In("network_id", keysOf(networks)...))
+	out := map[string][]*weft.Port{}
+	for _, p := range all {
+		out[p.NetworkID] = append(out[p.NetworkID], p)
+	}
+	return out, err
+}
+
+func (c *computation) leases(ports []*weft.Port) []host.Lease {
+	var out []host.Lease
+	for _, p := range ports {
+		if len(p.FixedIPs) == 0 || p.DeviceOwner == weft.OwnerDHCP || p.DeviceOwner == weft.OwnerFloatingIP {
+			continue
+		}
+		out = append(out, host.Lease{PortID: p.ID, DeviceID: p.DeviceID, ProjectID: p.ProjectID, Owner: p.DeviceOwner, MAC: p.MAC,
+			Addresses: c.addresses(p), Hostname: hostname(p), Options: p.ExtraDHCPOpts})
+	}
+	sort.Slice(out, func(i, j int) bool { return slices.Compare(out[i].MAC[:], out[j].MAC[:]) < 0 })
+	return out
+}
+
+func hostname(p *weft.Port) string {
+	if p.DNSName != "" {
+		return p.DNSName
+	}
+	return "host-" + strings.NewReplacer(".", "-", ":", "-").Replace(p.FixedIPs[0].IPAddress.String())
+}
+
+func (c *computation) addresses(p *weft.Port) []host.Address {
+	var out []host.Address
+	for _, ip := range p.FixedIPs {
+		if s := c.subnet[ip.SubnetID]; s != nil {
+			out = append(out, host.Address{SubnetID: s.ID, Prefix: netip.PrefixFrom(ip.IPAddress, s.CIDR.Bits())})
+		}
+	}
+	return out
+}
+
+// dhcp is the DHCP service of a network, if its DHCP port is here. It answers for
+// the metadata service too where no router of the network has a gateway address.
+func (c *computation) dhcp(network string, ports []*weft.Port) *host.DHCP {
+	var own *weft.Port
+	routed := false
+	for _, p := range ports {
+		if p.DeviceOwner == weft.OwnerDHCP && p.HostID == c.host {
+			own = p
+		}
+		routed = routed || p.DeviceOwner == weft.OwnerRouterInterface
+	}
+	if own == nil || !c.networks[network].AdminStateUp {
+		return nil
+	}
+	return &host.DHCP{PortID: own.ID, MAC: own.MAC, Addresses: c.addresses(own), Domain: c.domain, Metadata: !routed}
+}
+
+// peers are the tunnel ends of other hosts behind which ports of this host's
+// networks are.
+func (c *computation) peers() (map[string][]host.Peer, error) {
+	ends, err := c.tunnelEnds()
+	if err != nil || len(ends) == 0 {
+		return nil, err
+	}
+	tunnelled := map[string]bool{}
+	for id, n := range c.networks {
+		switch segment(n).Type {
+		case weft.TypeVXLAN, weft.TypeGRE, weft.TypeGeneve:
+			tunnelled[id] = true
+		}
+	}
+	remote, err := store.Ports.Find(c.tx, store.In("network_id", keysOf(tunnelled)...), store.Where("t.host_id NOT IN ('', ?)", c.host))
+	if err != nil {
+		return nil, err
+	}
+	byEnd := map[string]map[netip.Addr][]host.PeerEntry{}
+	for _, p := range remote {
+		end, ok := ends[p.HostID]
+		if !ok || !p.Bound() {
+			continue
+		}
+		if byEnd[p.NetworkID] == nil {
+			byEnd[p.NetworkID] = map[netip.Addr][]host.PeerEntry{}
+		}
+		byEnd[p.NetworkID][end] = append(byEnd[p.NetworkID][end], host.PeerEntry{MAC: p.MAC, Addresses: hostPort(p).Addresses})
+	}
+	out := map[string][]host.Peer{}
+	for id, entries := range byEnd {
+		for end, list := range entries {
+			out[id] = append(out[id], host.Peer{VTEP: end, Entries: list})
+		}
+		sort.Slice(out[id], func(i, j int) bool { return out[id][i].VTEP.Less(out[id][j].VTEP) })
+	}
+	return out, nil
+}
+
+// tunnelEnds are the tunnel addresses of the other hosts, by host.
+func (c *computation) tunnelEnds() (map[string]netip.Addr, error) {
+	agents, err := store.Agents.Find(c.tx, store.Eq("agent_type", weft.AgentLinuxBridge))
+	out := map[string]netip.Addr{}
+	for _, a := range agents {
+		text, _ := a.Configurations["tunneling_ip"].(string)
+		if addr, err := netip.ParseAddr(text); err == nil && a.Host != c.host {
+			out[a.Host] = addr
+		}
+	}
+	return out, err
+}
+
+func (c *computation) routers() error {
+	routers, err := store.Routers.Find(c.tx, store.Eq("host_id", c.host))
+	if err != nil || len(routers) == 0 {
+		return err
+	}
+	ids := map[string]bool{}
+	for _, r := range routers {
+		ids[r.ID] = true
+	}
+	fips, err := store.FloatingIPs.Find(c.tx, store.In("router_id", keysOf(ids)...))
+	if err != nil {
+		return err
+	}
+	for _, r := range routers {
+		out := host.Router{ID: r.ID, ProjectID: r.ProjectID, AdminUp: r.AdminStateUp, Routes: r.Routes}
+		for _, p := range c.bound {
+			switch {
+			case p.DeviceID != r.ID:
+			case p.DeviceOwner == weft.OwnerRouterInterface:
+				out.Interfaces = append(out.Interfaces, c.routerPort(p, false))
+			case p.DeviceOwner == weft.OwnerRouterGateway:
+				gw := c.routerPort(p, true)
+				out.Gateway, out.SNAT = &gw, r.Gateway != nil && r.Gateway.EnableSNAT
+			}
+		}
+		for _, f := range fips {
+			if string(f.RouterID) == r.ID && f.FixedIPAddress.IsValid() {
+				out.FloatingIPs = append(out.FloatingIPs, host.FloatingIP{ID: f.ID, Floating: f.FloatingIPAddress.Addr, Fixed: f.FixedIPAddress.Addr, PortID: string(f.PortID)})
+			}
+		}
+		sort.Slice(out.FloatingIPs, func(i, j int) bool { return out.FloatingIPs[i].Floating.Less(out.FloatingIPs[j].Floating) })
+		c.st.Routers = append(c.st.Routers, out)
+	}
+	return nil
+}
+
+func (c *computation) routerPort(p *weft.Port, gateway bool) host.RouterPort {
+	out := host.RouterPort{PortID: p.ID, NetworkID: p.NetworkID, MAC: p.MAC, Addresses: c.addresses(p), Revision: p.Revision}
+	if n := c.networks[p.NetworkID]; n != nil {
+		out.MTU = n.MTU
+	}
+	if gateway {
+		for _, s := range c.subnets[p.NetworkID] {
+			out.Subnets = append(out.Subnets, hostSubnet(s))
+		}
+		return out
+	}
+	for _, a := range out.Addresses {
+		out.Subnets = append(out.Subnets, hostSubnet(c.subnet[a.SubnetID]))
+	}
+	return out
+}
+
+// groups reads the security groups of the host's ports, their rules, and the
+// members of the groups that rules refer to.
+func (c *computation) groups() error {
+	ids := map[string]bool{}
+	for _, p := range c.st.Ports {
+		for _, g := range p.Groups {
+			ids[g] = true
+		}
+	}
+	groups, err := store.SecurityGroups.Find(c.tx, store.In("id", keysOf(ids)...))
+	if err != nil {
+		return err
+	}
+	rules, err := store.SecurityGroupRules.Find(c.tx, store.In("security_group_id", keysOf(ids)...))
+	if err != nil {
+		return err
+	}
+	remote := map[string]bool{}
+	byGroup := map[string][]host.Rule{}
+	for _, r := range rules {
+		out := hostRule(r)
+		if out.RemoteGroup != "" {
+			remote[out.RemoteGroup] = true
+		}
+		byGroup[r.SecurityGroupID] = append(byGroup[r.SecurityGroupID], out)
+	}
+	for _, g := range groups {
+		c.st.Groups = append(c.st.Groups, host.Group{ID: g.ID, Stateful: g.Stateful, Rules: byGroup[g.ID]})
+	}
+	members, err := store.GroupMembers(c.tx, keysOf(remote))
+	if err != nil {
+		return err
+	}
+	for id := range remote {
+		c.st.Members[id] = members[id]
+	}
+	return nil
+}
+
+func hostRule(r *weft.SecurityGroupRule) host.Rule {
+	out := host.Rule{ID: r.ID, Ingress: r.Direction == weft.Ingress, IPv6: r.EtherType == weft.IPv6, Protocol: protocol(string(r.Protocol)),
+		Min: -1, Max: -1, RemoteGroup: string(r.RemoteGroupID)}
+	if r.PortRangeMin != nil {
+		out.Min = *r.PortRangeMin
+	}
+	if r.PortRangeMax != nil {
+		out.Max = *r.PortRangeMax
+	}
+	if p, err := netip.ParsePrefix(string(r.NormalizedCIDR)); err == nil {
+		out.Remote = p
+	}
+	return out
+}
+
+// protocols are the IANA numbers of the names that rules may use.
+var protocols = map[string]int{"ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "igmp": 2, "ip": 0, "ipip": 4,
+	"ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "icmpv6": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89,
+	"pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112}
+
+func protocol(name string) int {
+	if name == "" {
+		return -1
+	}
+	if n, ok := protocols[name]; ok {
+		return n
+	}
+	n, err := strconv.Atoi(name)
+	if err != nil {
+		return -1
+	}
+	return n
+}

@@ -1,0 +1,137 @@
+package feed
+
+import (
+	"encoding/json"
+	"reflect"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/host"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// interest says which changes may alter the state of a host.
+type interest struct {
+	host     string
+	networks map[string]bool
+	groups   map[string]bool // groups of its ports and groups their rules refer to
+	routers  map[string]bool
+}
+
+func interestOf(s *host.State) interest {
+	in := interest{s.Host, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	for _, n := range s.Networks {
+		in.networks[n.ID] = true
+	}
+	for _, g := range s.Groups {
+		in.groups[g.ID] = true
+	}
+	for id := range s.Members {
+		in.groups[id] = true
+	}
+	for _, r := range s.Routers {
+		in.routers[r.ID] = true
+	}
+	return in
+}
+
+// concerns errs on the side of true.
+func (in interest) concerns(c store.Change) bool {
+	switch c.Noun {
+	case "networks":
+		return in.networks[c.ID]
+	case "subnets":
+		return in.either(c, in.subnet)
+	case "ports":
+		return in.port(c)
+	case "security_groups":
+		return in.groups[c.ID]
+	case "security_group_rules":
+		return in.either(c, in.rule)
+	case "routers":
+		return in.routers[c.ID] || in.either(c, in.router)
+	case "floatingips":
+		return in.floatingIP(c)
+	case "agents":
+		return c.Op != store.OpUpdate
+	}
+	return false
+}
+
+// either applies a test to the documents before and after a change.
+func (in interest) either(c store.Change, test func([]byte) bool) bool {
+	return c.Before != nil && test(c.Before) || c.After != nil && test(c.After)
+}
+
+func decode[T any](doc []byte) *T {
+	v := new(T)
+	if err := json.Unmarshal(doc, v); err != nil {
+		return nil
+	}
+	return v
+}
+
+func (in interest) subnet(doc []byte) bool {
+	s := decode[weft.Subnet](doc)
+	return s == nil || in.networks[s.NetworkID]
+}
+
+func (in interest) rule(doc []byte) bool {
+	r := decode[weft.SecurityGroupRule](doc)
+	return r == nil || in.groups[r.SecurityGroupID]
+}
+
+func (in interest) router(doc []byte) bool {
+	r := decode[weft.Router](doc)
+	return r == nil || r.HostID == in.host
+}
+
+// port leaves out changes that hosts do not see, above all those of the status,
+// which follow from the host's own reports.
+func (in interest) port(c store.Change) bool {
+	var before, after *weft.Port
+	if c.Before != nil {
+		before = decode[weft.Port](c.Before)
+	}
+	if c.After != nil {
+		after = decode[weft.Port](c.After)
+	}
+	if before != nil && after != nil {
+		for _, p := range []*weft.Port{before, after} {
+			p.Status, p.Revision, p.UpdatedAt = "", 0, weft.Time{}
+			p.Name, p.Description, p.Tags = "", "", nil
+		}
+		if reflect.DeepEqual(before, after) {
+			return false
+		}
+	}
+	return in.portTouches(before) || in.portTouches(after)
+}
+
+func (in interest) portTouches(p *weft.Port) bool {
+	if p == nil {
+		return false
+	}
+	if p.HostID == in.host || in.networks[p.NetworkID] {
+		return true
+	}
+	for _, g := range p.SecurityGroups {
+		if in.groups[g] {
+			return true
+		}
+	}
+	return false
+}
+
+// floatingIP leaves out changes of the status, like port.
+func (in interest) floatingIP(c store.Change) bool {
+	if c.Before != nil && c.After != nil {
+		b, a := decode[weft.FloatingIP](c.Before), decode[weft.FloatingIP](c.After)
+		if b != nil && a != nil && b.RouterID == a.RouterID && b.FixedIPAddress == a.FixedIPAddress && b.PortID == a.PortID {
+			return false
+		}
+	}
+	return in.either(c, func(doc []byte) bool {
+		f := decode[weft.FloatingIP](doc)
+		return f == nil || in.routers[string(f.RouterID)]
+	})
+}
