@@ -6,7 +6,8 @@ package secgroup
 import "github.com/weftnet/weft/internal/store"
 
 // Quota refuses with OverQuota when a project may not have delta more of a
-// resource.
+// resource. What a request asks for is checked by the API; a Service checks the
+// rules that come with a new group.
 type Quota interface {
 	Check(tx *store.Tx, projectID, resource string, delta int) error
 }

@@ -34,13 +34,10 @@ func (s *Service) DefaultGroup(tx *store.Tx, projectID string) (id string, err e
 
 // CreateGroup stores a new group with the two rules that let everything out, and
 // sees to it that its project has a default group. Errors:
-// SecurityGroupDefaultAlreadyExists for the reserved name, OverQuota.
+// SecurityGroupDefaultAlreadyExists for the reserved name, OverQuota for the rules.
 func (s *Service) CreateGroup(tx *store.Tx, g *weft.SecurityGroup, _ weft.Given) error {
 	if reserved(g.Name) {
 		return defaultExists()
-	}
-	if err := s.quota.Check(tx, g.ProjectID, store.SecurityGroups.Noun, 1); err != nil {
-		return err
 	}
 	if _, err := s.DefaultGroup(tx, g.ProjectID); err != nil {
 		return err

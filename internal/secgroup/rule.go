@@ -5,46 +5,59 @@ import (
 	"github.com/weftnet/weft/internal/store"
 )
 
-// CreateRule stores a new rule in canonical form. Its group grows in revision.
-// Errors: those of Canonical, SecurityGroupNotFound for its group or its remote
-// group, PolicyNotAuthorized in a group that is merely shared with the caller,
-// SecurityGroupRuleExists, OverQuota.
-func (s *Service) CreateRule(tx *store.Tx, r *weft.SecurityGroupRule, _ weft.Given) error {
-	return s.CreateRules(tx, []*weft.SecurityGroupRule{r})
-}
-
-// CreateRules stores rules of one group and one project, all or none. Besides the
-// errors of CreateRule: SecurityGroupNotSingleGroupRules,
-// SecurityGroupRulesNotSingleTenant, DuplicateSecurityGroupRuleInPost.
-func (s *Service) CreateRules(tx *store.Tx, rules []*weft.SecurityGroupRule) error {
-	if len(rules) == 0 {
-		return nil
-	}
+// CheckRules checks what concerns all rules of one request: they must be of one
+// group and one project, and no two the same. It brings them into canonical form,
+// like CreateRule. Errors: SecurityGroupNotSingleGroupRules,
+// SecurityGroupRulesNotSingleTenant, DuplicateSecurityGroupRuleInPost, those of
+// Canonical.
+func (s *Service) CheckRules(_ *store.Tx, rules []*weft.SecurityGroupRule) error {
 	if err := single(rules); err != nil {
 		return err
 	}
+	seen := map[identity]bool{}
 	for _, r := range rules {
 		if err := Canonical(r); err != nil {
 			return err
 		}
-	}
-	if err := distinct(rules); err != nil {
-		return err
-	}
-	if err := s.quota.Check(tx, rules[0].ProjectID, store.SecurityGroupRules.Noun, len(rules)); err != nil {
-		return err
-	}
-	for _, r := range rules {
-		if err := s.insertRule(tx, r); err != nil {
-			return err
+		id := identify(r)
+		if seen[id] {
+			return weft.Errorf(weft.Conflict, "DuplicateSecurityGroupRuleInPost", "Duplicate Security Group Rule in POST.")
 		}
+		seen[id] = true
 	}
-	return store.SecurityGroups.Touch(tx, rules[0].SecurityGroupID)
+	return nil
+}
+
+// CreateRule stores a new rule in canonical form. Its group grows in revision.
+// Errors: those of Canonical, SecurityGroupNotFound for its group or its remote
+// group, PolicyNotAuthorized in a group that is merely shared with the caller,
+// SecurityGroupRuleExists.
+func (s *Service) CreateRule(tx *store.Tx, r *weft.SecurityGroupRule, _ weft.Given) error {
+	if err := Canonical(r); err != nil {
+		return err
+	}
+	if err := checkRemoteGroup(tx, r); err != nil {
+		return err
+	}
+	owner, twin, err := surroundings(tx, r)
+	if err != nil {
+		return err
+	}
+	if err := mayAdd(tx, r, owner); err != nil {
+		return err
+	}
+	if twin != "" {
+		return weft.Errorf(weft.Conflict, "SecurityGroupRuleExists", "Security group rule already exists. Rule id is %s.", twin)
+	}
+	if err := store.SecurityGroupRules.Insert(tx, r); err != nil {
+		return err
+	}
+	return store.SecurityGroups.Touch(tx, r.SecurityGroupID)
 }
 
 // single refuses rules of several groups or projects.
 func single(rules []*weft.SecurityGroupRule) error {
-	for _, r := range rules[1:] {
+	for _, r := range rules {
 		if r.SecurityGroupID != rules[0].SecurityGroupID {
 			return weft.Errorf(weft.BadRequest, "SecurityGroupNotSingleGroupRules", "Only allowed to update rules for one security profile at a time")
 		}
@@ -77,41 +90,6 @@ func identify(r *weft.SecurityGroupRule) identity {
 		id.prefix = ""
 	}
 	return id
-}
-
-func distinct(rules []*weft.SecurityGroupRule) error {
-	seen := map[identity]bool{}
-	for _, r := range rules {
-		id := identify(r)
-		if seen[id] {
-			return weft.Errorf(weft.Conflict, "DuplicateSecurityGroupRuleInPost", "Duplicate Security Group Rule in POST.")
-		}
-		seen[id] = true
-	}
-	return nil
-}
-
-// insertRule stores a canonical rule after looking at its surroundings.
-func (s *Service) insertRule(tx *store.Tx, r *weft.SecurityGroupRule) error {
-	if r.RemoteGroupID != "" && string(r.RemoteGroupID) != r.SecurityGroupID {
-		if err := checkRemoteGroup(tx, r); err != nil {
-			return err
-		}
-	}
-	if r.RemoteAddressGroupID != "" {
-		return weft.Errorf(weft.NotFound, "AddressGroupNotFound", "Address group %s could not be found.", r.RemoteAddressGroupID)
-	}
-	owner, twin, err := surroundings(tx, r)
-	if err != nil {
-		return err
-	}
-	if err := mayAdd(tx, r, owner); err != nil {
-		return err
-	}
-	if twin != "" {
-		return weft.Errorf(weft.Conflict, "SecurityGroupRuleExists", "Security group rule already exists. Rule id is %s.", twin)
-	}
-	return store.SecurityGroupRules.Insert(tx, r)
 }
 
 // surroundings reads, in one statement, whose group a rule is for and which rule
@@ -153,10 +131,17 @@ func mayAdd(tx *store.Tx, r *weft.SecurityGroupRule, owner string) error {
 	}
 }
 
-// checkRemoteGroup refuses a remote group that the rule's project cannot see.
+// checkRemoteGroup refuses a remote group that the rule's project cannot see. The
+// rule's own group is looked at anyway. There are no address groups yet.
 func checkRemoteGroup(tx *store.Tx, r *weft.SecurityGroupRule) error {
-	var owner string
+	if r.RemoteAddressGroupID != "" {
+		return weft.Errorf(weft.NotFound, "AddressGroupNotFound", "Address group %s could not be found.", r.RemoteAddressGroupID)
+	}
 	id := string(r.RemoteGroupID)
+	if id == "" || id == r.SecurityGroupID {
+		return nil
+	}
+	var owner string
 	found, err := tx.QueryRow("SELECT project_id FROM security_groups WHERE id = ?", []any{id}, &owner)
 	if err != nil {
 		return err

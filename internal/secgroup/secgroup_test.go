@@ -158,18 +158,15 @@ func TestCreateGroup(t *testing.T) {
 	}
 }
 
-func TestGroupQuota(t *testing.T) {
+func TestRulesOfANewGroupCount(t *testing.T) {
 	w := newWorld(t)
-	w.Service = secgroup.New(quota.New(map[string]int{"security_group": 2, "security_group_rule": 7}))
-	w.group("p1", "a", true)
-	create := func(tx *store.Tx) error {
+	w.Service = secgroup.New(quota.New(map[string]int{"security_group_rule": 7}))
+	w.group("p1", "a", true) // with the default group's, 6 rules
+	w.want(w.as(member, func(tx *store.Tx) error {
 		g := &weft.SecurityGroup{Name: "b"}
 		g.ProjectID = "p1"
 		return w.CreateGroup(tx, g, nil)
-	}
-	w.want(w.as(member, create), "OverQuota: Quota exceeded for resources: ['security_group'].")
-	w.Service = secgroup.New(quota.New(map[string]int{"security_group": 3, "security_group_rule": 7}))
-	w.want(w.as(member, create), "OverQuota: Quota exceeded for resources: ['security_group_rule'].")
+	}), "OverQuota: Quota exceeded for resources: ['security_group_rule'].")
 }
 
 func TestUpdateGroup(t *testing.T) {
