@@ -1,0 +1,309 @@
+package ipam
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Request is what decides a port's addresses.
+type Request struct {
+	NetworkID string
+	Subnets   []*weft.Subnet // of the network
+	Owner     string         // the port's device owner
+	MAC       weft.MAC
+	Asked     []weft.FixedIP // an entry may lack its subnet or its address
+	Given     bool           // Asked was given, if only as []
+	Old       []weft.FixedIP // what the port has; none on create
+}
+
+// routerOwners own ports that take no automatic addresses: a router's interface
+// has the addresses it is told.
+var routerOwners = []string{
+	weft.OwnerRouterInterface, "network:router_interface_distributed",
+	"network:ha_router_replicated_interface", "network:router_centralized_snat",
+}
+
+// IsRouterOwner reports whether ports of the owner are interfaces of a router.
+func IsRouterOwner(owner string) bool { return slices.Contains(routerOwners, owner) }
+
+// Assign chooses the addresses of a new port. Errors are refusals that name what
+// cannot be had: IpAddressGenerationFailure, IpAddressAlreadyAllocated,
+// InvalidIpForNetwork, InvalidIpForSubnet, AllocationOnAutoAddressSubnet,
+// IpAddressGenerationFailureNoMatchingSubnet, InvalidInput.
+func Assign(tx *store.Tx, rq Request) ([]weft.FixedIP, error) {
+	a := newAssignment(tx, rq)
+	var err error
+	switch {
+	case len(rq.Subnets) > 0 && len(a.usable) == 0 && !(rq.Given && len(rq.Asked) == 0):
+		err = weft.Errorf(weft.Conflict, "IpAddressGenerationFailureNoMatchingSubnet",
+			"No valid service subnet for the given device owner, network %s, service type %s.", rq.NetworkID, rq.Owner)
+	case rq.Given:
+		err = a.each(rq.Asked)
+	default:
+		err = a.usual()
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.derive()
+	return a.ips, nil
+}
+
+// Reassign chooses the addresses of a port whose addresses or MAC change: an
+// address asked for by name, and one of a subnet asked for, stays if the port has
+// it; so do addresses derived from the MAC, as long as the MAC stays.
+func Reassign(tx *store.Tx, rq Request) ([]weft.FixedIP, error) {
+	a := newAssignment(tx, rq)
+	asked := rq.Asked
+	if !rq.Given {
+		asked = a.lasting()
+	}
+	if err := a.each(a.match(asked)); err != nil {
+		return nil, err
+	}
+	if rq.Given {
+		a.derive()
+		return a.ips, nil
+	}
+	// Only the MAC changed: what derives from it is derived again.
+	for _, ip := range rq.Old {
+		if a.derived(ip) {
+			a.auto(a.subnet(ip.SubnetID))
+		}
+	}
+	return a.ips, nil
+}
+
+// assignment is the addresses chosen so far.
+type assignment struct {
+	finder
+	rq     Request
+	usable []*weft.Subnet // those that ports of this owner may use, best first
+	ips    []weft.FixedIP
+}
+
+func newAssignment(tx *store.Tx, rq Request) *assignment {
+	a := &assignment{rq: rq, usable: serving(rq.Subnets, rq.Owner)}
+	a.finder = finder{tx: tx, lowest: rq.Owner == weft.OwnerDHCP, pending: map[weft.FixedIP]bool{}}
+	return a
+}
+
+// serving is the subnets for ports of the owner: those for its kind of service
+// first, then those for all. A DHCP server is needed on every subnet.
+func serving(subnets []*weft.Subnet, owner string) []*weft.Subnet {
+	var special, general []*weft.Subnet
+	for _, sn := range subnets {
+		switch {
+		case len(sn.ServiceTypes) == 0:
+			general = append(general, sn)
+		case owner == weft.OwnerDHCP, slices.ContainsFunc(sn.ServiceTypes, func(t string) bool { return strings.HasPrefix(owner, t) }):
+			special = append(special, sn)
+		}
+	}
+	older := func(x, y *weft.Subnet) int {
+		if c := x.CreatedAt.Compare(y.CreatedAt.Time); c != 0 {
+			return c
+		}
+		return strings.Compare(x.ID, y.ID)
+	}
+	slices.SortFunc(special, older)
+	slices.SortFunc(general, older)
+	return append(special, general...)
+}
+
+func (a *assignment) subnet(id string) *weft.Subnet {
+	for _, sn := range a.usable {
+		if sn.ID == id {
+			return sn
+		}
+	}
+	return nil
+}
+
+func (a *assignment) take(f weft.FixedIP) {
+	if !a.pending[f] {
+		a.pending[f] = true
+		a.ips = append(a.ips, f)
+	}
+}
+
+// usual takes an address of one IPv4 subnet and of one IPv6 subnet that gives
+// addresses out.
+func (a *assignment) usual() error {
+	for _, v6 := range []bool{false, true} {
+		var from []*weft.Subnet
+		for _, sn := range a.usable {
+			if sn.CIDR.Addr().Is6() == v6 && !sn.AutoAddress() {
+				from = append(from, sn)
+			}
+		}
+		if len(from) == 0 {
+			continue
+		}
+		if err := a.any(from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// any takes a free address of the first subnet that has one.
+func (a *assignment) any(from []*weft.Subnet) error {
+	for _, sn := range from {
+		ip, ok, err := a.free(sn)
+		if err != nil {
+			return err
+		}
+		if ok {
+			a.take(weft.FixedIP{SubnetID: sn.ID, IPAddress: ip})
+			return nil
+		}
+	}
+	return weft.Errorf(weft.Conflict, "IpAddressGenerationFailure", "No more IP addresses available on network %s.", a.rq.NetworkID)
+}
+
+// each takes what every entry asks for. Addresses asked for by name come first,
+// so that none is given away to an entry without one.
+func (a *assignment) each(asked []weft.FixedIP) error {
+	for _, ip := range asked {
+		if ip.IPAddress.IsValid() {
+			if err := a.named(ip); err != nil {
+				return err
+			}
+		}
+	}
+	for _, ip := range asked {
+		if ip.IPAddress.IsValid() {
+			continue
+		}
+		sn, err := a.mustSubnet(ip.SubnetID)
+		if err != nil {
+			return err
+		}
+		if sn.AutoAddress() && !IsRouterOwner(a.rq.Owner) {
+			a.auto(sn)
+			continue
+		}
+		if err := a.any([]*weft.Subnet{sn}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *assignment) mustSubnet(id string) (*weft.Subnet, error) {
+	if sn := a.subnet(id); sn != nil {
+		return sn, nil
+	}
+	return nil, weft.Invalid("Failed to create port on network %s, because fixed_ips included invalid subnet %s", a.rq.NetworkID, id)
+}
+
+// named takes an address asked for by name, which the port may have already.
+func (a *assignment) named(ip weft.FixedIP) error {
+	for _, old := range a.rq.Old {
+		if old.IPAddress == ip.IPAddress && (ip.SubnetID == "" || ip.SubnetID == old.SubnetID) {
+			if !a.derived(old) { // derive knows better, the MAC may have changed
+				a.take(old)
+			}
+			return nil
+		}
+	}
+	sn, err := a.home(ip)
+	if err != nil {
+		return err
+	}
+	ip.SubnetID = sn.ID
+	if sn.AutoAddress() && !IsRouterOwner(a.rq.Owner) {
+		return weft.Errorf(weft.BadRequest, "AllocationOnAutoAddressSubnet",
+			"IPv6 address %s cannot be directly assigned to a port on subnet %s as the subnet is configured for automatic addresses", ip.IPAddress, sn.ID)
+	}
+	taken, err := takenOf(a.tx, sn.ID, []netip.Addr{ip.IPAddress})
+	if err != nil {
+		return err
+	}
+	if len(taken) > 0 || a.pending[ip] {
+		return weft.Errorf(weft.Conflict, "IpAddressAlreadyAllocated", "IP address %s already allocated in subnet %s", ip.IPAddress, sn.ID)
+	}
+	a.take(ip)
+	return nil
+}
+
+// home is the subnet that an address asked for by name belongs to.
+func (a *assignment) home(ip weft.FixedIP) (*weft.Subnet, error) {
+	router := IsRouterOwner(a.rq.Owner)
+	if ip.SubnetID != "" {
+		sn, err := a.mustSubnet(ip.SubnetID)
+		if err == nil && !Assignable(sn.CIDR, ip.IPAddress, router) {
+			err = weft.Errorf(weft.BadRequest, "InvalidIpForSubnet", "IP address %s is not a valid IP for the specified subnet.", ip.IPAddress)
+		}
+		return sn, err
+	}
+	for _, sn := range a.usable {
+		if Assignable(sn.CIDR, ip.IPAddress, router) {
+			return sn, nil
+		}
+	}
+	return nil, weft.Errorf(weft.BadRequest, "InvalidIpForNetwork",
+		"IP address %s is not a valid IP for any of the subnets on the specified network.", ip.IPAddress)
+}
+
+// auto takes the address that a port derives from its MAC.
+func (a *assignment) auto(sn *weft.Subnet) {
+	a.take(weft.FixedIP{SubnetID: sn.ID, IPAddress: weft.EUI64(sn.CIDR, a.rq.MAC)})
+}
+
+// derive adds the addresses that a port derives by itself on every subnet that
+// advertises its prefix.
+func (a *assignment) derive() {
+	if IsRouterOwner(a.rq.Owner) {
+		return
+	}
+	for _, sn := range a.usable {
+		if sn.AutoAddress() {
+			a.auto(sn)
+		}
+	}
+}
+
+// derived reports whether the port has the address because of its MAC.
+func (a *assignment) derived(ip weft.FixedIP) bool {
+	sn := a.subnet(ip.SubnetID)
+	return sn != nil && sn.AutoAddress() && !IsRouterOwner(a.rq.Owner)
+}
+
+// lasting is the addresses of the port that do not derive from its MAC.
+func (a *assignment) lasting() []weft.FixedIP {
+	return slices.DeleteFunc(slices.Clone(a.rq.Old), a.derived)
+}
+
+// match completes entries that name only a subnet with the address that the port
+// has there, so that it keeps it.
+func (a *assignment) match(asked []weft.FixedIP) []weft.FixedIP {
+	out := slices.Clone(asked)
+	used := map[weft.FixedIP]bool{}
+	for _, ip := range asked {
+		if ip.IPAddress.IsValid() {
+			for _, old := range a.rq.Old {
+				if old.IPAddress == ip.IPAddress {
+					used[old] = true
+				}
+			}
+		}
+	}
+	for i, ip := range out {
+		if ip.IPAddress.IsValid() {
+			continue
+		}
+		for _, old := range a.rq.Old {
+			if old.SubnetID == ip.SubnetID && !used[old] && !a.derived(old) {
+				used[old], out[i] = true, old
+				break
+			}
+		}
+	}
+	return out
+}

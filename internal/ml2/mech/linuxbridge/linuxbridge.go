@@ -1,0 +1,54 @@
+// Package linuxbridge binds ports on hosts whose data plane is Linux bridges:
+// weft's own agent there, or Neutron's.
+package linuxbridge
+
+import (
+	"slices"
+	"time"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/ml2"
+	"github.com/weftnet/weft/internal/store"
+)
+
+type driver struct{ downTime time.Duration }
+
+// New makes the driver. A host counts while its agent has reported within
+// downTime.
+func New(downTime time.Duration) ml2.Mechanism { return driver{downTime} }
+
+func (driver) Name() string { return "linuxbridge" }
+
+// Bind implements ml2.Mechanism.
+func (d driver) Bind(tx *store.Tx, p *weft.Port, segment weft.Provider) (*ml2.Binding, error) {
+	if p.VNICType != "normal" && p.VNICType != "" {
+		return nil, nil
+	}
+	alive := tx.Now().Add(-d.downTime).Unix()
+	agent, err := store.Agents.First(tx, store.Eq("agent_type", weft.AgentLinuxBridge), store.Eq("host", p.HostID), store.Where("t.heartbeat > ?", alive))
+	if err != nil || agent == nil || !carries(agent.Configurations, segment) {
+		return nil, err
+	}
+	return &ml2.Binding{VIFType: weft.VIFBridge, Details: map[string]any{"port_filter": true, "connectivity": "l2"}}, nil
+}
+
+// carries reports whether an agent with these configurations can reach the
+// segment.
+func carries(conf map[string]any, segment weft.Provider) bool {
+	switch segment.NetworkType {
+	case weft.TypeLocal:
+		return true
+	case weft.TypeFlat, weft.TypeVLAN:
+		name := string(segment.PhysicalNetwork)
+		return has(conf["interface_mappings"], name) || has(conf["bridge_mappings"], name)
+	default:
+		types, _ := conf["tunnel_types"].([]any)
+		return slices.Contains(types, any(segment.NetworkType))
+	}
+}
+
+func has(mappings any, name string) bool {
+	m, _ := mappings.(map[string]any)
+	_, ok := m[name]
+	return ok
+}

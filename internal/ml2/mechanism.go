@@ -1,0 +1,51 @@
+package ml2
+
+import (
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Mechanism is a kind of host data plane.
+type Mechanism interface {
+	// Name is the driver's name, as in mechanism_drivers.
+	Name() string
+	// Bind says how the port attaches on its host to the segment, or nil if this
+	// driver cannot carry it there. It changes nothing.
+	Bind(tx *store.Tx, p *weft.Port, segment weft.Provider) (*Binding, error)
+}
+
+// Binding is how a port attaches on its host.
+type Binding struct {
+	VIFType string
+	Details map[string]any
+}
+
+// Bind settles how a port attaches on its host, by the first driver that can
+// carry it on one of the network's segments. A port without a host is unbound;
+// one that no driver can carry is kept, with vif_type binding_failed.
+func (m *Manager) Bind(tx *store.Tx, p *weft.Port, n *weft.Network) error {
+	p.VIFDetails = map[string]any{}
+	if p.HostID == "" {
+		p.VIFType = weft.VIFUnbound
+		return nil
+	}
+	p.VIFType = weft.VIFFailed
+	for _, mech := range m.mechanisms {
+		for _, segment := range n.AllSegments() {
+			b, err := mech.Bind(tx, p, segment)
+			if err != nil {
+				return err
+			}
+			if b == nil {
+				continue
+			}
+			p.VIFType = b.VIFType
+			for k, v := range b.Details {
+				p.VIFDetails[k] = v
+			}
+			p.VIFDetails["bound_drivers"] = map[string]any{"0": mech.Name()}
+			return nil
+		}
+	}
+	return nil
+}

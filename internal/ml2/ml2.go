@@ -1,0 +1,171 @@
+package ml2
+
+import (
+	"slices"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Type is a kind of segment. Which segments are taken is in the store, written
+// with the network; a Type only reads it.
+type Type interface {
+	// Name is the network type, as in provider:network_type.
+	Name() string
+	// Validate refuses, with InvalidInput, a combination of provider attributes
+	// that makes no sense for the type. What the type can choose may be absent.
+	Validate(p weft.Provider) error
+	// Reserve completes a segment that an operator asked for, choosing what is
+	// absent, and refuses one that another network has.
+	Reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error)
+	// Allocate chooses a free segment for a tenant network; ok is false when the
+	// type has none to give.
+	Allocate(tx *store.Tx) (p weft.Provider, ok bool, err error)
+	// MTU is the largest MTU of a network on the physical network, which is ""
+	// for types without one; 0 is no limit of the type's own.
+	MTU(physicalNetwork string) int
+}
+
+// Config is what an operator says about networks.
+type Config struct {
+	TenantTypes  []string // tried in this order for networks without provider attributes
+	ExternalType string   // for external networks without provider attributes; "" is as for tenants
+	MTU          MTU
+}
+
+// Manager answers for all drivers. Types and mechanisms are fixed when it is made.
+type Manager struct {
+	cfg        Config
+	types      map[string]Type
+	mechanisms []Mechanism
+}
+
+// New makes a manager of drivers; mechanisms are tried in the given order.
+func New(cfg Config, types []Type, mechanisms []Mechanism) *Manager {
+	m := &Manager{cfg: cfg, types: make(map[string]Type, len(types)), mechanisms: mechanisms}
+	for _, t := range types {
+		m.types[t.Name()] = t
+	}
+	return m
+}
+
+// Segments settles the segments of a new network: those asked for in its
+// provider attributes or its list of segments, or one of a tenant type. It sets
+// n.Provider if there is one segment and n.Segments if there are several.
+func (m *Manager) Segments(tx *store.Tx, n *weft.Network) error {
+	asked, err := m.asked(n)
+	if err != nil {
+		return err
+	}
+	var got []weft.Provider
+	for _, p := range asked {
+		p, err := m.reserve(tx, p)
+		if err != nil {
+			return err
+		}
+		got = append(got, p)
+	}
+	if len(asked) == 0 {
+		p, err := m.allocate(tx, n.External)
+		if err != nil {
+			return err
+		}
+		got = append(got, p)
+	}
+	n.Provider, n.Segments = nil, nil
+	if len(got) == 1 {
+		n.Provider = &got[0]
+	} else {
+		n.Segments = got
+	}
+	return nil
+}
+
+func set(p *weft.Provider) bool {
+	return p != nil && (p.NetworkType != "" || p.PhysicalNetwork != "" || p.SegmentationID != nil)
+}
+
+func (m *Manager) asked(n *weft.Network) ([]weft.Provider, error) {
+	switch {
+	case len(n.Segments) > 0 && set(n.Provider):
+		return nil, weft.Errorf(weft.BadRequest, "SegmentsSetInConjunctionWithProviders", "Segments and provider values cannot both be set.")
+	case len(n.Segments) == 0 && !set(n.Provider):
+		return nil, nil
+	case len(n.Segments) == 0:
+		return []weft.Provider{*n.Provider}, nil
+	}
+	for i, p := range n.Segments {
+		if slices.ContainsFunc(n.Segments[:i], func(q weft.Provider) bool { return same(p, q) && p.SegmentationID != nil }) {
+			return nil, weft.Errorf(weft.BadRequest, "SegmentsContainDuplicateEntry", "Duplicate segment entry in request.")
+		}
+	}
+	return n.Segments, nil
+}
+
+func same(p, q weft.Provider) bool {
+	return p.NetworkType == q.NetworkType && p.PhysicalNetwork == q.PhysicalNetwork && id(p) == id(q)
+}
+
+func id(p weft.Provider) int64 {
+	if p.SegmentationID == nil {
+		return 0
+	}
+	return *p.SegmentationID
+}
+
+func (m *Manager) reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error) {
+	if p.NetworkType == "" {
+		return p, weft.Invalid("network_type required")
+	}
+	t := m.types[p.NetworkType]
+	if t == nil {
+		return p, weft.Invalid("network_type value '%s' not supported", p.NetworkType)
+	}
+	if err := t.Validate(p); err != nil {
+		return p, err
+	}
+	return t.Reserve(tx, p)
+}
+
+func (m *Manager) allocate(tx *store.Tx, external bool) (weft.Provider, error) {
+	names := m.cfg.TenantTypes
+	if external && m.cfg.ExternalType != "" {
+		names = []string{m.cfg.ExternalType}
+	}
+	for _, name := range names {
+		t := m.types[name]
+		if t == nil {
+			continue
+		}
+		p, ok, err := t.Allocate(tx)
+		if err != nil || ok {
+			return p, err
+		}
+	}
+	return weft.Provider{}, NoneFree()
+}
+
+// Resegment moves a network of one VLAN segment to another VLAN id; any other
+// change of provider attributes is refused, as in Neutron.
+func (m *Manager) Resegment(tx *store.Tx, old, n *weft.Network) error {
+	if old.Provider == nil || n.Provider == nil || !slices.EqualFunc(old.Segments, n.Segments, same) {
+		return unsupportedUpdate()
+	}
+	if same(*old.Provider, *n.Provider) {
+		return nil
+	}
+	movable := n.NetworkType == weft.TypeVLAN && n.NetworkType == old.NetworkType && n.PhysicalNetwork == old.PhysicalNetwork && n.SegmentationID != nil
+	if !movable {
+		return unsupportedUpdate()
+	}
+	p, err := m.reserve(tx, *n.Provider)
+	if err != nil {
+		return err
+	}
+	n.Provider = &p
+	return nil
+}
+
+func unsupportedUpdate() error {
+	return weft.Invalid("Plugin does not support updating provider attributes")
+}
