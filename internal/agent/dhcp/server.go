@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -21,21 +22,22 @@ type place struct {
 // server answers on one network. Its sockets live as long as it does; what it
 // answers may be replaced at any moment.
 type server struct {
-	log     *slog.Logger
-	place   place
-	table   atomic.Pointer[table]
-	conn    *net.UDPConn
-	names   []net.PacketConn // one for each of our addresses, port 53
-	set     Settings
-	dead    chan struct{} // closed when the DHCP socket failed
-	workers sync.WaitGroup
-	stop    context.CancelFunc
+	log       *slog.Logger
+	place     place
+	table     atomic.Pointer[table]
+	conn      *net.UDPConn
+	names     []net.PacketConn // one for each of addresses, port 53
+	addresses []netip.Addr     // that the sockets are bound to
+	set       Settings
+	dead      chan struct{} // closed when the DHCP socket failed
+	workers   sync.WaitGroup
+	stop      context.CancelFunc
 }
 
 // serve starts answering on sockets that are already open, and owns them.
 func serve(log *slog.Logger, at place, conn *net.UDPConn, names []net.PacketConn, t *table, set Settings) *server {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{log: log, place: at, conn: conn, names: names, set: set, dead: make(chan struct{}), stop: cancel}
+	s := &server{log: log, place: at, conn: conn, names: names, addresses: t.servers, set: set, dead: make(chan struct{}), stop: cancel}
 	s.table.Store(t)
 	s.workers.Go(s.loop)
 	slots := make(chan struct{}, maxForwarded)
