@@ -43,12 +43,9 @@ func (d *device) configure(l Lease) error {
 	return d.setRoutes(l.Routes)
 }
 
-// setAddress makes p the only IPv4 address: the new one first, so that routes
-// that fit both survive.
+// setAddress makes p the only IPv4 address. Others go first: the kernel deletes
+// the secondary addresses of a subnet with the primary one.
 func (d *device) setAddress(p netip.Prefix) error {
-	if err := d.AddrReplace(d.link, &netlink.Addr{IPNet: ipNet(p)}); err != nil {
-		return err
-	}
 	addrs, err := d.AddrList(d.link, netlink.FAMILY_V4)
 	if err != nil {
 		return err
@@ -60,7 +57,7 @@ func (d *device) setAddress(p netip.Prefix) error {
 			}
 		}
 	}
-	return nil
+	return d.AddrReplace(d.link, &netlink.Addr{IPNet: ipNet(p)})
 }
 
 // setRoutes makes routes the only ones of a DHCP client. Those on the link come

@@ -184,14 +184,22 @@ func (k *kernel) makeNamespace(name string) error {
 	if k.ns, err = netns.Handle(name); err != nil {
 		return err
 	}
-	// A router's advertisements are for the guests: the service has its addresses.
 	return netns.Do(name, func() error {
-		err := os.WriteFile("/proc/sys/net/ipv6/conf/default/accept_ra", []byte("0"), 0)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil // no IPv6 here
-		}
-		return err
+		return errors.Join(
+			// A router's advertisements are for the guests: the service has its addresses.
+			sysctl("ipv6/conf/default/accept_ra", "0"),
+			// An address that goes must not take others of its subnet along.
+			sysctl("ipv4/conf/all/promote_secondaries", "1"))
 	})
+}
+
+// sysctl sets one of the thread's namespace. What the kernel lacks is no error.
+func sysctl(name, value string) error {
+	err := os.WriteFile("/proc/sys/net/"+name, []byte(value), 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (k *kernel) makeVeth(want wiring, master int) error {

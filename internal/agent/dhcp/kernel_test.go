@@ -261,6 +261,7 @@ func TestDriftIsRepaired(t *testing.T) {
 			"ip -n " + qdhcp + " addr del 11.0.0.2/20 dev " + dev + " && ip -n " + qdhcp + " addr add 12.0.0.2/24 dev " + dev, []string{
 			"ip -n QDHCP link set NS address fa:16:3e:00:00:01", "ip -n QDHCP link set NS mtu 1450",
 			"ip -n QDHCP addr add 11.0.0.2/20 dev NS", "ip -n QDHCP addr del 12.0.0.2/24 dev NS",
+			"ip -n QDHCP route replace default via 10.0.0.1 dev NS onlink",
 		}},
 		{"a former port's device", "ip -n " + qdhcp + " link add ns-old type veth peer name old2", []string{"ip -n QDHCP link del ns-old"}},
 	}
@@ -276,6 +277,27 @@ func TestDriftIsRepaired(t *testing.T) {
 		if got := b.udhcpc()["ip"]; got != "10.0.0.5" {
 			t.Errorf("%s: address %q after the repair", tt.name, got)
 		}
+	}
+}
+
+// TestServerMoves gives the DHCP port another address of the same subnet.
+func TestServerMoves(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	b.converge(a)
+	b.network.DHCP.Addresses[0].Prefix = prefix("10.0.0.3/24")
+	want := []string{
+		"ip -n QDHCP addr add 10.0.0.3/24 dev NS", "ip -n QDHCP addr del 10.0.0.2/24 dev NS",
+		"ip -n QDHCP route replace default via 10.0.0.1 dev NS onlink", "listen on NS in QDHCP",
+	}
+	if diff := cmp.Diff(want, b.converge(a)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if done := b.converge(a); done != nil {
+		t.Errorf("not settled: %q", done)
+	}
+	if got := b.udhcpc()["serverid"]; got != "10.0.0.3" {
+		t.Errorf("server %q", got)
 	}
 }
 

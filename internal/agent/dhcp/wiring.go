@@ -146,7 +146,7 @@ func planDevice(want wiring, have observed) (ops []op) {
 }
 
 // planAddresses adds before it deletes, so that the service has an address at
-// every moment; the route comes last, because it goes with its address.
+// every moment; the route comes last, because it may go with an address.
 func planAddresses(want wiring, have observed) (ops []op) {
 	in := "ip -n " + want.namespace + " "
 	for _, p := range want.addresses {
@@ -156,6 +156,7 @@ func planAddresses(want wiring, have observed) (ops []op) {
 	}
 	for _, p := range have.addresses {
 		if !slices.Contains(want.addresses, p) {
+			have.gateway = netip.Addr{}
 			ops = append(ops, op{in + "addr del " + p.String() + " dev " + want.device, func(k *kernel) error { return k.deleteAddress(want.device, p) }})
 		}
 	}
