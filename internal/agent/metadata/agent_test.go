@@ -1,0 +1,238 @@
+package metadata
+
+import (
+	"bufio"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/weftnet/weft/internal/dataplane/netns"
+	"github.com/weftnet/weft/internal/host"
+)
+
+func TestEndpoints(t *testing.T) {
+	s := state()
+	s.Routers[0].Interfaces = append(s.Routers[0].Interfaces,
+		host.RouterPort{NetworkID: "net-a"}, host.RouterPort{NetworkID: "net-b"})
+	want := map[string]endpoint{
+		"qdhcp-net-a": {"169.254.169.254:80", []string{"net-a"}},
+		"qrouter-r1":  {"0.0.0.0:9697", []string{"net-a", "net-b"}},
+	}
+	if diff := cmp.Diff(want, endpoints(s), cmp.AllowUnexported(endpoint{})); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// bench is a host with the two namespaces of state(), and a guest on each.
+type bench struct {
+	t     *testing.T
+	state *host.State
+	ns    map[string]string // short name -> namespace
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: makes network namespaces")
+	}
+	s := state()
+	s.Networks[0].ID = uuid.NewString()
+	s.Routers[0].ID = uuid.NewString()
+	b := &bench{t: t, state: s, ns: map[string]string{
+		"qdhcp": host.DHCPNamespace(s.Networks[0].ID), "qrouter": host.RouterNamespace(s.Routers[0].ID),
+		"guest-a": "wt-a" + s.Networks[0].ID[:8], "guest-b": "wt-b" + s.Networks[0].ID[:8],
+	}}
+	t.Cleanup(func() {
+		for _, ns := range b.ns {
+			exec.Command("ip", "netns", "del", ns).Run()
+		}
+	})
+	b.join("qdhcp", "10.0.0.2/24", "guest-a", "10.0.0.5/24")
+	b.run("ip -n " + b.ns["qdhcp"] + " addr add 169.254.169.254/32 dev eth0")
+	b.run("ip -n " + b.ns["guest-a"] + " route add 169.254.169.254 dev eth0")
+	b.join("qrouter", "20.0.0.1/24", "guest-b", "20.0.0.5/24")
+	return b
+}
+
+func (b *bench) join(service, addr, guest, guestAddr string) {
+	b.t.Helper()
+	s, g := b.ns[service], b.ns[guest]
+	b.run("ip netns add " + s)
+	b.run("ip netns list | grep -q " + g + " || ip netns add " + g)
+	b.run("ip -n " + s + " link add eth0 type veth peer name eth0 netns " + g)
+	b.run("ip -n " + s + " addr add " + addr + " dev eth0 && ip -n " + s + " link set eth0 up")
+	b.run("ip -n " + g + " addr add " + guestAddr + " dev eth0 && ip -n " + g + " link set eth0 up")
+}
+
+func (b *bench) run(command string) {
+	b.t.Helper()
+	if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+		b.t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+}
+
+func (b *bench) agent(c Config) *Agent {
+	b.t.Helper()
+	a, err := New(slog.New(slog.NewTextHandler(b.t.Output(), nil)), c)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(a.Close)
+	return a
+}
+
+func (b *bench) converge(a *Agent) {
+	b.t.Helper()
+	if err := a.Converge(b.t.Context(), b.state); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// get asks from within a guest: the status, and the instance the answer is for.
+func (b *bench) get(guest, address, path string) string {
+	b.t.Helper()
+	var conn net.Conn
+	err := netns.Do(b.ns[guest], func() (err error) {
+		conn, err = net.Dial("tcp4", address)
+		return err
+	})
+	if err != nil {
+		return "no connection"
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nX-Instance-ID: forged\r\n\r\n", path)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", resp.Header.Get(headerInstance)))
+}
+
+const meta = "/openstack/latest/meta_data.json"
+
+func TestGuestsAreAnswered(t *testing.T) {
+	b := newBench(t)
+	a := b.agent(Config{Secret: secret})
+	b.converge(a)
+	if got := b.get("guest-a", "169.254.169.254:80", meta); got != "200 inst-1" {
+		t.Errorf("by the DHCP namespace: %s", got)
+	}
+	if got := b.get("guest-b", "20.0.0.1:9697", meta); got != "200 inst-1" {
+		t.Errorf("by the router: %s", got)
+	}
+	// Another port takes the address: the open listener knows at once.
+	b.state.Networks[0].Leases[0].DeviceID = "inst-9"
+	b.converge(a)
+	if got := b.get("guest-a", "169.254.169.254:80", meta); got != "200 inst-9" {
+		t.Errorf("after the change: %s", got)
+	}
+	b.state.Networks[0].DHCP.Metadata = false
+	b.converge(a)
+	if got := b.get("guest-a", "169.254.169.254:80", meta); got != "no connection" {
+		t.Errorf("after the end: %s", got)
+	}
+	if got := b.get("guest-b", "20.0.0.1:9697", meta); got != "200 inst-1" {
+		t.Errorf("the router meanwhile: %s", got)
+	}
+}
+
+func TestNewNamespaceOfOldName(t *testing.T) {
+	b := newBench(t)
+	a := b.agent(Config{Secret: secret})
+	b.converge(a)
+	b.run("ip netns del " + b.ns["qrouter"])
+	if err := a.Converge(t.Context(), b.state); err == nil {
+		t.Error("a namespace is missing and nobody says so")
+	}
+	b.run("ip netns del " + b.ns["guest-b"])
+	b.join("qrouter", "20.0.0.1/24", "guest-b", "20.0.0.5/24")
+	b.converge(a)
+	if got := b.get("guest-b", "20.0.0.1:9697", meta); got != "200 inst-1" {
+		t.Errorf("in the new namespace: %s", got)
+	}
+}
+
+func TestRestartListensAgain(t *testing.T) {
+	b := newBench(t)
+	first := b.agent(Config{Secret: secret})
+	b.converge(first)
+	first.Close()
+	b.converge(b.agent(Config{Secret: secret}))
+	if got := b.get("guest-a", "169.254.169.254:80", meta); got != "200 inst-1" {
+		t.Errorf("after the restart: %s", got)
+	}
+}
+
+func TestNovaIsAsked(t *testing.T) {
+	b := newBench(t)
+	nova := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(headerInstance)
+		if r.Header.Get(headerSignature) != Sign(secret, id) || r.Header.Get(headerForwarded) != "10.0.0.5" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		if id != "inst-1" || r.Header.Get(headerTenant) != "proj-1" || r.URL.Path != meta {
+			w.WriteHeader(http.StatusConflict)
+		}
+	}))
+	defer nova.Close()
+	b.converge(b.agent(Config{Secret: secret, NovaURL: nova.URL}))
+	if got := b.get("guest-a", "169.254.169.254:80", meta); got != "200" {
+		t.Errorf("Nova's answer: %s", got)
+	}
+}
+
+// TestConnectionsAreLimited fills a listener and sees it recover.
+func TestConnectionsAreLimited(t *testing.T) {
+	sock, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLimited(sock, 1)
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp4", sock.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	defer dial().Close()
+	first, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dial().Close()
+	second := make(chan error)
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			c.Close()
+		}
+		second <- err
+	}()
+	select {
+	case <-second:
+		t.Fatal("more connections than slots")
+	default:
+	}
+	first.Close()
+	first.Close() // frees its slot once
+	if err := <-second; err != nil {
+		t.Fatal(err)
+	}
+	l.slots <- struct{}{}
+	go func() { l.Close() }()
+	if _, err := l.Accept(); err == nil {
+		t.Error("accepted after close")
+	}
+}
