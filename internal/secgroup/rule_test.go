@@ -170,7 +170,9 @@ func prefixedProto(etherType, protocol, prefix string) *weft.SecurityGroupRule {
 
 func TestCheckRules(t *testing.T) {
 	port := func(group, project, protocol string, n int) *weft.SecurityGroupRule {
-		r := rule(group, func(r *weft.SecurityGroupRule) { r.Protocol, r.PortRangeMin, r.PortRangeMax = weft.ID(protocol), &n, &n })
+		r := rule(group, func(r *weft.SecurityGroupRule) {
+			r.Protocol, r.PortRangeMin, r.PortRangeMax = weft.ID(protocol), &n, &n
+		})
 		r.ProjectID = project
 		return r
 	}
