@@ -26,7 +26,7 @@ func DHCP(ctx context.Context, namespace, device string) (Lease, error) {
 	if err != nil {
 		return Lease{}, err
 	}
-	defer h.close()
+	defer h.Close()
 	if err := h.up(); err != nil {
 		return Lease{}, err
 	}

@@ -1,44 +1,53 @@
 package plug
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/dataplane/link"
 )
 
-// device is an interface in a namespace and a netlink socket there.
+// device is an interface in a namespace and a handle there.
 type device struct {
-	*netlink.Handle
-	link netlink.Link
+	*link.Handle
+	link link.Link
 }
 
-func (d *device) close() { d.Handle.Close() }
+func openDevice(namespace, name string) (*device, error) {
+	h, err := link.OpenIn(namespace)
+	if err != nil {
+		return nil, err
+	}
+	l, err := h.ByName(name)
+	if err != nil {
+		h.Close()
+		return nil, fmt.Errorf("in namespace %s: %w", namespace, err)
+	}
+	return &device{Handle: h, link: l}, nil
+}
 
 func (d *device) up() error {
-	if err := d.LinkSetUp(d.link); err != nil {
-		return fmt.Errorf("setting %s up: %w", d.link.Attrs().Name, err)
+	if d.link.Up {
+		return nil
 	}
-	return nil
+	return d.Set(d.link.Index, link.Up(true))
 }
 
 // configure puts a lease in force. What is right already is left alone.
 func (d *device) configure(l Lease) error {
-	if l.MTU > 0 && l.MTU != d.link.Attrs().MTU {
-		if err := d.LinkSetMTU(d.link, l.MTU); err != nil {
-			return fmt.Errorf("setting the MTU of %s to %d: %w", d.link.Attrs().Name, l.MTU, err)
+	if l.MTU > 0 && l.MTU != d.link.MTU {
+		if err := d.Set(d.link.Index, link.MTU(l.MTU)); err != nil {
+			return err
 		}
 	}
 	if err := d.setAddress(l.Address); err != nil {
-		return fmt.Errorf("setting the address %s: %w", l.Address, err)
+		return err
 	}
 	return d.setRoutes(l.Routes)
 }
@@ -46,69 +55,55 @@ func (d *device) configure(l Lease) error {
 // setAddress makes p the only IPv4 address. Others go first: the kernel deletes
 // the secondary addresses of a subnet with the primary one.
 func (d *device) setAddress(p netip.Prefix) error {
-	addrs, err := d.AddrList(d.link, netlink.FAMILY_V4)
+	had, err := d.Addrs(d.link.Index)
 	if err != nil {
 		return err
 	}
-	for _, a := range addrs {
-		if a.IPNet.String() != p.String() {
-			if err := d.AddrDel(d.link, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+	for _, old := range had {
+		if old != p && old.Addr().Is4() {
+			if err := d.DeleteAddr(d.link.Index, old); err != nil {
 				return err
 			}
 		}
 	}
-	return d.AddrReplace(d.link, &netlink.Addr{IPNet: ipNet(p)})
+	return d.AddAddr(d.link.Index, p)
 }
 
 // setRoutes makes routes the only ones of a DHCP client. Those on the link come
 // first, because the next hops of others may be behind them.
 func (d *device) setRoutes(routes []weft.Route) error {
-	keep := map[string]bool{}
+	keep := map[netip.Prefix]bool{}
 	for _, onLink := range []bool{true, false} {
 		for _, r := range routes {
 			if r.NextHop.IsUnspecified() != onLink {
 				continue
 			}
-			k := d.route(r)
-			if err := d.RouteReplace(k); err != nil {
-				return fmt.Errorf("adding the route to %s via %s: %w", r.Destination, r.NextHop, err)
+			if err := d.ReplaceRoute(d.route(r)); err != nil {
+				return err
 			}
-			keep[k.Dst.String()] = true
+			keep[r.Destination] = true
 		}
 	}
-	return d.dropRoutes(keep)
-}
-
-func (d *device) dropRoutes(keep map[string]bool) error {
-	had, err := d.RouteListFiltered(netlink.FAMILY_V4,
-		&netlink.Route{LinkIndex: d.link.Attrs().Index, Protocol: unix.RTPROT_DHCP},
-		netlink.RT_FILTER_OIF|netlink.RT_FILTER_PROTOCOL)
+	had, err := d.Routes(d.link.Index)
 	if err != nil {
 		return err
 	}
-	for _, r := range had {
-		if r.Dst != nil && !keep[r.Dst.String()] || r.Dst == nil && !keep["0.0.0.0/0"] {
-			if err := d.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("removing the route to %s: %w", r.Dst, err)
+	for _, old := range had {
+		if old.Protocol == unix.RTPROT_DHCP && !keep[old.Dst] {
+			if err := d.DeleteRoute(old); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-func (d *device) route(r weft.Route) *netlink.Route {
-	k := &netlink.Route{LinkIndex: d.link.Attrs().Index, Dst: ipNet(r.Destination), Protocol: unix.RTPROT_DHCP}
-	if r.NextHop.IsUnspecified() {
-		k.Scope = netlink.SCOPE_LINK
-	} else {
-		k.Gw = r.NextHop.AsSlice()
-		k.Flags = int(netlink.FLAG_ONLINK) // a next hop outside the subnet is legal
+func (d *device) route(r weft.Route) link.Route {
+	k := link.Route{Dst: r.Destination, Link: d.link.Index, Protocol: unix.RTPROT_DHCP}
+	if !r.NextHop.IsUnspecified() {
+		k.Via, k.OnLink = r.NextHop, true // a next hop outside the subnet is legal
 	}
 	return k
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 // resolvMark is the first line of what writeResolv writes.

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"strings"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/dataplane/netns"
 	"github.com/weftnet/weft/internal/host"
 )
@@ -66,7 +64,7 @@ func Attach(ctx context.Context, s Spec) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	root, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	root, err := link.Open()
 	if err != nil {
 		return err
 	}
@@ -82,160 +80,139 @@ func Attach(ctx context.Context, s Spec) error {
 	return nil
 }
 
-// hostEnd is the port's device on the host, nil when there is none.
-func hostEnd(root *netlink.Handle, portID string) (netlink.Link, error) {
-	name := host.TapName(portID)
-	l, err := root.LinkByName(name)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return nil, nil
+// find is the interface of that name; its index is 0 when there is none.
+func find(h *link.Handle, name string) (link.Link, error) {
+	l, err := h.ByName(name)
+	if errors.Is(err, link.ErrNotFound) {
+		return link.Link{}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	if l.Attrs().Alias != Alias(portID) {
-		return nil, fmt.Errorf("device %s exists and is not a plug of ours (alias %q)", name, l.Attrs().Alias)
-	}
-	return l, nil
+	return l, err
 }
 
-func attachTap(root *netlink.Handle, s Spec) error {
-	l, err := hostEnd(root, s.PortID)
-	if err != nil {
-		return err
+// hostEnd is the port's device on the host, as find has it.
+func hostEnd(root *link.Handle, portID string) (link.Link, error) {
+	l, err := find(root, host.TapName(portID))
+	if err == nil && l.Index != 0 && l.Alias != Alias(portID) {
+		return l, fmt.Errorf("device %s exists and is not a plug of ours (alias %q)", l.Name, l.Alias)
 	}
-	if l != nil && l.Type() != "tuntap" {
-		if err := root.LinkDel(l); err != nil {
-			return err
-		}
-		l = nil
-	}
-	if l == nil {
-		if l, err = makeTap(root, s); err != nil {
-			return err
-		}
-	}
-	return finish(root, l, s.MTU)
+	return l, err
 }
 
-func makeTap(root *netlink.Handle, s Spec) (netlink.Link, error) {
-	t := &netlink.Tuntap{
-		LinkAttrs: netlink.LinkAttrs{Name: host.TapName(s.PortID)},
-		Mode:      netlink.TUNTAP_MODE_TAP,
-		Flags:     netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR,
-	}
-	if err := root.LinkAdd(t); err != nil {
-		return nil, fmt.Errorf("making tap %s: %w", t.Name, err)
-	}
-	for _, f := range t.Fds { // persistent: it outlives the descriptors
-		f.Close()
-	}
-	l, err := root.LinkByName(t.Name)
-	if err != nil {
-		return nil, err
-	}
-	return l, root.LinkSetAlias(l, Alias(s.PortID))
-}
-
-func attachVeth(root *netlink.Handle, s Spec) error {
+func attachVeth(root *link.Handle, s Spec) error {
 	if err := netns.Ensure(s.Namespace); err != nil {
 		return err
 	}
+	in, err := link.OpenIn(s.Namespace)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	end, err := hostEnd(root, s.PortID)
+	if err != nil {
+		return err
+	}
+	peer, err := find(in, s.device())
+	if err != nil {
+		return err
+	}
+	switch {
+	case end.Index != 0 && end.Peer == peer.Index && peer.Peer == end.Index:
+		return mend(root, end, in, peer, s)
+	case peer.Index != 0 && (end.Index == 0 || peer.Peer != end.Index):
+		return fmt.Errorf("namespace %s has an interface %s already, which is not this port's", s.Namespace, s.device())
+	case end.Index != 0:
+		if err := root.Delete(end.Index); err != nil {
+			return err
+		}
+	}
+	return makeVeth(root, in, s)
+}
+
+// makeVeth makes both ends at once, each in its place with its name and mark, so
+// that nobody ever sees half of them.
+func makeVeth(root, in *link.Handle, s Spec) error {
+	_, err := root.Create(host.TapName(s.PortID), link.Veth{
+		Peer: s.device(), PeerNS: in.NS(), PeerMAC: s.MAC, PeerMTU: s.MTU,
+	}, s.hostEnd()...)
+	if err != nil {
+		return err
+	}
+	peer, err := in.ByName(s.device())
+	if err != nil {
+		return err
+	}
+	return in.Set(peer.Index, link.Up(true))
+}
+
+// hostEnd is what the host end is like. It never gets an address of its own, not
+// even a link-local one: the guest must not reach the host by it.
+func (s Spec) hostEnd() []link.Change {
+	changes := []link.Change{link.Alias(Alias(s.PortID)), link.NoAutoIPv6(), link.Up(true)}
+	if s.MTU != 0 {
+		changes = append(changes, link.MTU(s.MTU))
+	}
+	return changes
+}
+
+// mend changes of a pair what is not as it shall be.
+func mend(root *link.Handle, end link.Link, in *link.Handle, peer link.Link, s Spec) error {
+	if !end.Up || s.MTU != 0 && end.MTU != s.MTU {
+		if err := root.Set(end.Index, s.hostEnd()...); err != nil {
+			return err
+		}
+	}
+	var changes []link.Change
+	if peer.MAC != s.MAC {
+		changes = append(changes, link.MAC(s.MAC))
+	}
+	if s.MTU != 0 && peer.MTU != s.MTU {
+		changes = append(changes, link.MTU(s.MTU))
+	}
+	if !peer.Up {
+		changes = append(changes, link.Up(true))
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return in.Set(peer.Index, changes...)
+}
+
+func attachTap(root *link.Handle, s Spec) error {
 	l, err := hostEnd(root, s.PortID)
 	if err != nil {
 		return err
 	}
-	peer, err := openDevice(s.Namespace, s.device())
-	if err == nil {
-		defer peer.close()
-	} else if !errors.As(err, new(netlink.LinkNotFoundError)) {
-		return err
-	}
-	switch {
-	case l != nil && peer != nil && paired(l, peer.link):
-	case l == nil && peer != nil:
-		return fmt.Errorf("namespace %s has a %s already, which is not this port's", s.Namespace, s.device())
-	default:
-		if l != nil {
-			if err := root.LinkDel(l); err != nil {
-				return err
-			}
+	if l.Index != 0 && l.Type != "tun" {
+		if err := root.Delete(l.Index); err != nil {
+			return err
 		}
-		if l, err = makeVeth(root, s); err != nil {
+		l = link.Link{}
+	}
+	if l.Index == 0 {
+		if l, err = makeTap(root, host.TapName(s.PortID)); err != nil {
 			return err
 		}
 	}
-	return finishBoth(root, l, s)
-}
-
-// paired reports whether the two are ends of one veth, as far as the indexes
-// they name can tell.
-func paired(a, b netlink.Link) bool {
-	return a.Type() == "veth" && b.Type() == "veth" &&
-		a.Attrs().ParentIndex == b.Attrs().Index && b.Attrs().ParentIndex == a.Attrs().Index
-}
-
-// makeVeth makes both ends at once, each in its place with its name and address,
-// so that nobody ever sees half of them.
-func makeVeth(root *netlink.Handle, s Spec) (netlink.Link, error) {
-	ns, err := os.Open(netns.Path(s.Namespace))
-	if err != nil {
-		return nil, err
-	}
-	defer ns.Close()
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU = host.TapName(s.PortID), s.MTU
-	v := netlink.NewVeth(attrs)
-	v.PeerName, v.PeerMTU = s.device(), uint32(s.MTU)
-	v.PeerHardwareAddr = s.MAC.HardwareAddr()
-	v.PeerNamespace = netlink.NsFd(ns.Fd())
-	if err := root.LinkAdd(v); err != nil {
-		return nil, fmt.Errorf("making %s and %s in %s: %w", v.Name, v.PeerName, s.Namespace, err)
-	}
-	l, err := root.LinkByName(v.Name)
-	if err != nil {
-		return nil, err
-	}
-	return l, root.LinkSetAlias(l, Alias(s.PortID)) // the kernel takes none before
-}
-
-func finishBoth(root *netlink.Handle, l netlink.Link, s Spec) error {
-	d, err := openDevice(s.Namespace, s.device())
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	if d.link.Attrs().HardwareAddr.String() != s.MAC.String() {
-		if err := d.LinkSetHardwareAddr(d.link, net.HardwareAddr(s.MAC[:])); err != nil {
-			return err
-		}
-	}
-	if s.MTU != 0 && d.link.Attrs().MTU != s.MTU {
-		if err := d.LinkSetMTU(d.link, s.MTU); err != nil {
-			return err
-		}
-	}
-	if err := finish(root, l, s.MTU); err != nil {
-		return err
-	}
-	return d.up()
-}
-
-// finish brings the host end up. It never gets an address of its own, not even a
-// link-local one: the guest must not reach the host by it.
-func finish(root *netlink.Handle, l netlink.Link, mtu int) error {
-	if mtu != 0 && l.Attrs().MTU != mtu {
-		if err := root.LinkSetMTU(l, mtu); err != nil {
-			return err
-		}
-	}
-	if l.Attrs().Flags&net.FlagUp != 0 {
+	if l.Up && (s.MTU == 0 || l.MTU == s.MTU) {
 		return nil
 	}
-	const none = 1 // IN6_ADDR_GEN_MODE_NONE
-	if err := root.LinkSetIP6AddrGenMode(l, none); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
-		return err
+	return root.Set(l.Index, s.hostEnd()...)
+}
+
+// makeTap makes a tap that outlives its descriptors, in the thread's namespace.
+func makeTap(root *link.Handle, name string) (link.Link, error) {
+	t := &netlink.Tuntap{
+		LinkAttrs: netlink.LinkAttrs{Name: name},
+		Mode:      netlink.TUNTAP_MODE_TAP,
+		Flags:     netlink.TUNTAP_NO_PI | netlink.TUNTAP_VNET_HDR,
 	}
-	return root.LinkSetUp(l)
+	if err := root.NS().Do(func() error { return netlink.LinkAdd(t) }); err != nil {
+		return link.Link{}, fmt.Errorf("making tap %s: %w", name, err)
+	}
+	for _, f := range t.Fds {
+		f.Close()
+	}
+	return root.ByName(name)
 }
 
 // Detach removes what Attach made for a port, and the namespace when Attach made
@@ -245,19 +222,19 @@ func Detach(ctx context.Context, portID, namespace string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	root, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	root, err := link.Open()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	l, err := hostEnd(root, portID)
-	if err == nil && l != nil {
-		err = root.LinkDel(l)
+	if err == nil && l.Index != 0 {
+		err = root.Delete(l.Index)
 	}
 	if err != nil {
 		return fmt.Errorf("detaching port %s: %w", portID, err)
 	}
-	if namespace == "" {
+	if namespace == "" || !netns.Exists(namespace) {
 		return nil
 	}
 	return dropNamespace(namespace)
@@ -266,35 +243,18 @@ func Detach(ctx context.Context, portID, namespace string) error {
 // dropNamespace deletes a namespace of ours that has nothing in it but lo.
 func dropNamespace(name string) error {
 	owned, err := netns.Owned(name)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
 	if err != nil || !owned {
 		return err
 	}
-	h, err := netns.Handle(name)
+	h, err := link.OpenIn(name)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	links, err := h.LinkList()
+	links, err := h.List()
 	if err != nil || len(links) > 1 {
 		return err
 	}
 	removeResolv(name)
 	return netns.Delete(name)
-}
-
-// openDevice finds an interface in a namespace.
-func openDevice(namespace, name string) (*device, error) {
-	h, err := netns.Handle(namespace)
-	if err != nil {
-		return nil, err
-	}
-	l, err := h.LinkByName(name)
-	if err != nil {
-		h.Close()
-		return nil, fmt.Errorf("device %s in %s: %w", name, namespace, err)
-	}
-	return &device{Handle: h, link: l}, nil
 }

@@ -85,7 +85,9 @@ func (b *bench) has(command string, want ...string) {
 func TestAttachIsIdempotent(t *testing.T) {
 	b := newBench(t)
 	b.attach()
-	look := func() string { return b.run("(ip -o link show " + b.tap() + "; ip -n " + b.guest + " -o link) | cut -d '<' -f 1") }
+	look := func() string {
+		return b.run("(ip -o link show " + b.tap() + "; ip -n " + b.guest + " -o link) | cut -d '<' -f 1")
+	}
 	b.has("ip -o link show "+b.tap(), "mtu 1450", ",UP", "alias weft:plug:"+b.spec.PortID)
 	b.has("ip -n "+b.guest+" -o link", "eth0@", "mtu 1450", "fa:16:3e:00:00:05", "alias weft:netns")
 	before := look()
@@ -133,7 +135,7 @@ func TestForeignThingsAreSpared(t *testing.T) {
 	b.has("ip netns", b.guest)
 
 	b.run("ip -n " + b.guest + " link add eth0 type veth peer name other")
-	if err := Attach(t.Context(), b.spec); err == nil || !strings.Contains(err.Error(), "has a eth0 already") {
+	if err := Attach(t.Context(), b.spec); err == nil || !strings.Contains(err.Error(), "has an interface eth0 already") {
 		t.Errorf("a foreign eth0: %v", err)
 	}
 	b.run("ip -n " + b.guest + " link del eth0")

@@ -13,17 +13,16 @@ import (
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/server4"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/dataplane/netns"
 )
 
 // kernel is where the operations of one wiring are done.
 type kernel struct {
-	root *netlink.Handle
-	ns   *netlink.Handle // nil until the namespace is there
+	root *link.Handle
+	ns   *link.Handle // nil until the namespace is there
 }
 
 func (k *kernel) close() {
@@ -37,7 +36,7 @@ func (k *kernel) close() {
 // sockets belong. The place is valid even when only the bridge is missing: then
 // the service waits for it, ready.
 func (a *Agent) wire(want wiring) (done []string, at place, err error) {
-	root, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	root, err := link.Open()
 	if err != nil {
 		return nil, place{}, err
 	}
@@ -64,27 +63,30 @@ func (a *Agent) wire(want wiring) (done []string, at place, err error) {
 }
 
 func (k *kernel) place(want wiring) (place, error) {
-	l, err := k.ns.LinkByName(want.device)
+	l, err := k.ns.ByName(want.device)
 	if err != nil {
 		return place{}, err
 	}
 	id, err := netns.ID(want.namespace)
-	return place{namespace: id, ifindex: l.Attrs().Index}, err
+	return place{namespace: id, ifindex: l.Index}, err
 }
 
 // observe reads what there is of want. A namespace or a device of somebody else
 // by the same name is an error: it must be neither used nor deleted.
 func (k *kernel) observe(want wiring) (have observed, err error) {
-	if l, err := find(k.root, want.bridge); err != nil {
+	bridge, err := find(k.root, want.bridge)
+	if err != nil {
 		return have, err
-	} else {
-		have.bridge = l.index
 	}
+	have.bridge = bridge.Index
 	if have.tap, err = find(k.root, want.tap); err != nil {
 		return have, err
 	}
+	if have.tap.Index != 0 && !strings.HasPrefix(have.tap.Alias, mark) {
+		return have, fmt.Errorf("device %s is not ours (alias %q)", want.tap, have.tap.Alias)
+	}
 	if !netns.Exists(want.namespace) {
-		return have, have.conflict(want)
+		return have, nil
 	}
 	switch owned, err := netns.Owned(want.namespace); {
 	case err != nil:
@@ -93,87 +95,53 @@ func (k *kernel) observe(want wiring) (have observed, err error) {
 		return have, fmt.Errorf("namespace %s is not ours", want.namespace)
 	}
 	have.namespace = true
-	if k.ns, err = netns.Handle(want.namespace); err != nil {
+	if k.ns, err = link.OpenIn(want.namespace); err != nil {
 		return have, err
 	}
-	if err := k.observeInside(want, &have); err != nil {
-		return have, err
-	}
-	return have, have.conflict(want)
+	return have, k.observeInside(want, &have)
 }
 
 func (k *kernel) observeInside(want wiring, have *observed) error {
-	links, err := k.ns.LinkList()
+	links, err := k.ns.List()
 	if err != nil {
 		return err
 	}
 	for _, l := range links {
-		switch name := l.Attrs().Name; {
-		case name == want.device:
-			have.device = linkOf(l)
-		case strings.HasPrefix(name, devicePrefix):
-			have.stale = append(have.stale, name)
+		switch {
+		case l.Name == want.device:
+			have.device = l
+		case strings.HasPrefix(l.Name, devicePrefix):
+			have.stale = append(have.stale, l)
 		}
 	}
-	if have.device.index == 0 {
+	if have.device.Index == 0 {
 		return nil
 	}
-	return k.observeAddresses(have)
-}
-
-func (k *kernel) observeAddresses(have *observed) error {
-	dev := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Index: have.device.index}}
-	addrs, err := k.ns.AddrList(dev, netlink.FAMILY_ALL)
+	addrs, err := k.ns.Addrs(have.device.Index)
 	if err != nil {
 		return err
 	}
-	for _, a := range addrs {
-		ip, ok := netip.AddrFromSlice(a.IP)
-		bits, _ := a.Mask.Size()
-		ip = ip.Unmap()
-		if ok && !(ip.Is6() && ip.IsLinkLocalUnicast()) {
-			have.addresses = append(have.addresses, netip.PrefixFrom(ip, bits))
+	for _, p := range addrs {
+		if p.Addr().Is4() || !p.Addr().IsLinkLocalUnicast() {
+			have.addresses = append(have.addresses, p)
 		}
 	}
-	routes, err := k.ns.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{LinkIndex: have.device.index, Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
-	if err != nil {
-		return err
-	}
+	routes, err := k.ns.Routes(have.device.Index)
 	for _, r := range routes {
-		if gw, ok := netip.AddrFromSlice(r.Gw.To4()); ok && isDefault(r.Dst) {
-			have.gateway = gw
+		if r.Dst == anywhere {
+			have.gateway = r.Via
 		}
 	}
-	return nil
-}
-
-func isDefault(dst *net.IPNet) bool {
-	if dst == nil {
-		return true
-	}
-	ones, _ := dst.Mask.Size()
-	return ones == 0
+	return err
 }
 
 // find is the link of that name, zero when there is none.
-func find(h *netlink.Handle, name string) (link, error) {
-	l, err := h.LinkByName(name)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return link{}, nil
+func find(h *link.Handle, name string) (link.Link, error) {
+	l, err := h.ByName(name)
+	if errors.Is(err, link.ErrNotFound) {
+		return link.Link{}, nil
 	}
-	if err != nil {
-		return link{}, err
-	}
-	return linkOf(l), nil
-}
-
-func linkOf(l netlink.Link) link {
-	a := l.Attrs()
-	out := link{index: a.Index, alias: a.Alias, mtu: a.MTU, up: a.Flags&net.FlagUp != 0, master: a.MasterIndex, peer: a.ParentIndex}
-	if len(a.HardwareAddr) == 6 {
-		out.mac = weft.MAC(a.HardwareAddr)
-	}
-	return out
+	return l, err
 }
 
 func (k *kernel) makeNamespace(name string) error {
@@ -181,21 +149,19 @@ func (k *kernel) makeNamespace(name string) error {
 		return err
 	}
 	var err error
-	if k.ns, err = netns.Handle(name); err != nil {
+	if k.ns, err = link.OpenIn(name); err != nil {
 		return err
 	}
-	return netns.Do(name, func() error {
-		return errors.Join(
-			// A router's advertisements are for the guests: the service has its addresses.
-			sysctl("ipv6/conf/default/accept_ra", "0"),
-			// An address that goes must not take others of its subnet along.
-			sysctl("ipv4/conf/all/promote_secondaries", "1"))
-	})
+	return errors.Join(
+		// A router's advertisements are for the guests: the service has its addresses.
+		k.sysctl("net/ipv6/conf/default/accept_ra", "0"),
+		// An address that goes must not take others of its subnet along.
+		k.sysctl("net/ipv4/conf/all/promote_secondaries", "1"))
 }
 
-// sysctl sets one of the thread's namespace. What the kernel lacks is no error.
-func sysctl(name, value string) error {
-	err := os.WriteFile("/proc/sys/net/"+name, []byte(value), 0)
+// sysctl sets a setting of the namespace. What the kernel lacks is no error.
+func (k *kernel) sysctl(path, value string) error {
+	err := k.ns.SetSysctl(path, value)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -203,102 +169,59 @@ func sysctl(name, value string) error {
 }
 
 func (k *kernel) makeVeth(want wiring, master int) error {
-	ns, err := os.Open(netns.Path(want.namespace))
+	changes := []link.Change{link.Alias(want.alias), link.MTU(want.mtu), link.NoAutoIPv6(), link.Up(true)}
+	if master != 0 {
+		changes = append(changes, link.Master(master))
+	}
+	_, err := k.root.Create(want.tap, link.Veth{
+		Peer: want.device, PeerNS: k.ns.NS(), PeerMAC: want.mac, PeerMTU: want.mtu,
+	}, changes...)
+	return err
+}
+
+// setTap and setDevice change an end by name: it may have been made in this plan.
+func (k *kernel) setTap(want wiring, changes ...link.Change) error {
+	return setLink(k.root, want.tap, changes)
+}
+
+func (k *kernel) setDevice(want wiring, changes ...link.Change) error {
+	return setLink(k.ns, want.device, changes)
+}
+
+func setLink(h *link.Handle, name string, changes []link.Change) error {
+	l, err := h.ByName(name)
 	if err != nil {
 		return err
 	}
-	defer ns.Close()
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.MasterIndex = want.tap, want.mtu, master
-	v := netlink.NewVeth(attrs)
-	v.PeerName, v.PeerMTU = want.device, uint32(want.mtu)
-	v.PeerHardwareAddr = want.mac.HardwareAddr()
-	v.PeerNamespace = netlink.NsFd(ns.Fd())
-	return k.root.LinkAdd(v)
+	return h.Set(l.Index, changes...)
 }
 
-func with(h *netlink.Handle, name string, do func(netlink.Link) error) error {
-	l, err := h.LinkByName(name)
+// inside runs do for the end in the namespace.
+func (k *kernel) inside(want wiring, do func(index int) error) error {
+	l, err := k.ns.ByName(want.device)
 	if err != nil {
 		return err
 	}
-	return do(l)
+	return do(l.Index)
 }
 
-func (k *kernel) deleteTap(name string) error    { return with(k.root, name, k.root.LinkDel) }
-func (k *kernel) deleteDevice(name string) error { return with(k.ns, name, k.ns.LinkDel) }
-func (k *kernel) raise(name string) error        { return with(k.ns, name, k.ns.LinkSetUp) }
-
-func (k *kernel) setMTU(h *netlink.Handle, name string, mtu int) error {
-	return with(h, name, func(l netlink.Link) error { return h.LinkSetMTU(l, mtu) })
+func (k *kernel) addAddress(want wiring, p netip.Prefix) error {
+	return k.inside(want, func(i int) error { return k.ns.AddAddr(i, p) })
 }
 
-func (k *kernel) setAlias(name, alias string) error {
-	return with(k.root, name, func(l netlink.Link) error { return k.root.LinkSetAlias(l, alias) })
+func (k *kernel) deleteAddress(want wiring, p netip.Prefix) error {
+	return k.inside(want, func(i int) error { return k.ns.DeleteAddr(i, p) })
 }
 
-func (k *kernel) setMaster(name string, master int) error {
-	return with(k.root, name, func(l netlink.Link) error {
-		if master == 0 {
-			return k.root.LinkSetNoMaster(l)
-		}
-		return k.root.LinkSetMasterByIndex(l, master)
+func (k *kernel) setGateway(want wiring) error {
+	return k.inside(want, func(i int) error {
+		return k.ns.ReplaceRoute(link.Route{Dst: anywhere, Via: want.gateway, Link: i, OnLink: true})
 	})
 }
 
-func (k *kernel) setMAC(name string, mac weft.MAC) error {
-	return with(k.ns, name, func(l netlink.Link) error { return k.ns.LinkSetHardwareAddr(l, mac.HardwareAddr()) })
-}
-
-// raiseTap brings the host end up without an address of its own.
-func (k *kernel) raiseTap(name string) error {
-	return with(k.root, name, func(l netlink.Link) error {
-		const none = 1 // IN6_ADDR_GEN_MODE_NONE
-		if err := k.root.LinkSetIP6AddrGenMode(l, none); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) {
-			return err
-		}
-		return k.root.LinkSetUp(l)
-	})
-}
-
-// kernelAddr skips duplicate detection for IPv6: the address is ours by
-// allocation, and the service is to answer at once.
-func kernelAddr(p netip.Prefix) *netlink.Addr {
-	a := &netlink.Addr{IPNet: &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}}
-	if p.Addr().Is6() {
-		a.Flags = unix.IFA_F_NODAD
-	}
-	return a
-}
-
-func (k *kernel) addAddress(name string, p netip.Prefix) error {
-	return with(k.ns, name, func(l netlink.Link) error { return k.ns.AddrReplace(l, kernelAddr(p)) })
-}
-
-func (k *kernel) deleteAddress(name string, p netip.Prefix) error {
-	return with(k.ns, name, func(l netlink.Link) error {
-		err := k.ns.AddrDel(l, kernelAddr(p))
-		if errors.Is(err, unix.EADDRNOTAVAIL) { // gone with its primary
-			return nil
-		}
-		return err
-	})
-}
-
-func (k *kernel) setGateway(name string, gw netip.Addr) error {
-	return with(k.ns, name, func(l netlink.Link) error {
-		return k.ns.RouteReplace(&netlink.Route{LinkIndex: l.Attrs().Index, Gw: gw.AsSlice(), Flags: int(netlink.FLAG_ONLINK)})
-	})
-}
-
-func (k *kernel) dropGateway(name string) error {
-	return with(k.ns, name, func(l netlink.Link) error {
-		all := &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
-		err := k.ns.RouteDel(&netlink.Route{LinkIndex: l.Attrs().Index, Dst: all})
-		if errors.Is(err, unix.ESRCH) { // gone with its address
-			return nil
-		}
-		return err
+func (k *kernel) dropGateway(want wiring, gateway netip.Addr) error {
+	return k.inside(want, func(i int) error {
+		return k.ns.DeleteRoute(link.Route{Dst: anywhere, Via: gateway, Link: i})
 	})
 }
 

@@ -142,13 +142,11 @@ func (b *bench) udhcpc() map[string]string {
 func made() []string {
 	return []string{
 		"ip netns add QDHCP",
-		"ip link add TAP mtu 1450 master BRQ type veth peer name NS address fa:16:3e:00:00:01 netns QDHCP",
-		"ip link set TAP alias weft:port:PORT",
-		"ip link set TAP addrgenmode none up",
+		"ip link add TAP mtu 1450 alias weft:port:PORT addrgenmode none up master BRQ type veth peer name NS address fa:16:3e:00:00:01 netns QDHCP",
 		"ip -n QDHCP link set NS up",
 		"ip -n QDHCP addr add 10.0.0.2/24 dev NS",
 		"ip -n QDHCP addr add 11.0.0.2/20 dev NS",
-		"ip -n QDHCP route replace default via 10.0.0.1 dev NS onlink",
+		"ip -n QDHCP route replace default via 10.0.0.1 onlink dev NS",
 		"listen on NS in QDHCP",
 	}
 }
@@ -255,13 +253,13 @@ func TestDriftIsRepaired(t *testing.T) {
 			"ip link set TAP master BRQ", "ip link set TAP addrgenmode none up",
 		}},
 		{"inner end down", "ip -n " + qdhcp + " link set " + dev + " down", []string{
-			"ip -n QDHCP link set NS up", "ip -n QDHCP route replace default via 10.0.0.1 dev NS onlink",
+			"ip -n QDHCP link set NS up", "ip -n QDHCP route replace default via 10.0.0.1 onlink dev NS",
 		}},
 		{"wrong MAC, MTU and addresses", "ip -n " + qdhcp + " link set " + dev + " address fa:16:3e:00:00:99 mtu 1400 && " +
 			"ip -n " + qdhcp + " addr del 11.0.0.2/20 dev " + dev + " && ip -n " + qdhcp + " addr add 12.0.0.2/24 dev " + dev, []string{
 			"ip -n QDHCP link set NS address fa:16:3e:00:00:01", "ip -n QDHCP link set NS mtu 1450",
 			"ip -n QDHCP addr add 11.0.0.2/20 dev NS", "ip -n QDHCP addr del 12.0.0.2/24 dev NS",
-			"ip -n QDHCP route replace default via 10.0.0.1 dev NS onlink",
+			"ip -n QDHCP route replace default via 10.0.0.1 onlink dev NS",
 		}},
 		{"a former port's device", "ip -n " + qdhcp + " link add ns-old type veth peer name old2", []string{"ip -n QDHCP link del ns-old"}},
 	}
@@ -288,7 +286,7 @@ func TestServerMoves(t *testing.T) {
 	b.network.DHCP.Addresses[0].Prefix = prefix("10.0.0.3/24")
 	want := []string{
 		"ip -n QDHCP addr add 10.0.0.3/24 dev NS", "ip -n QDHCP addr del 10.0.0.2/24 dev NS",
-		"ip -n QDHCP route replace default via 10.0.0.1 dev NS onlink", "listen on NS in QDHCP",
+		"ip -n QDHCP route replace default via 10.0.0.1 onlink dev NS", "listen on NS in QDHCP",
 	}
 	if diff := cmp.Diff(want, b.converge(a)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)

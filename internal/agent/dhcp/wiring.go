@@ -1,13 +1,12 @@
 package dhcp
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/host"
 )
 
@@ -33,7 +32,7 @@ func wiringOf(n *host.Network) wiring {
 		namespace: host.DHCPNamespace(n.ID),
 		bridge:    host.BridgeName(n.ID),
 		tap:       host.TapName(n.DHCP.PortID),
-		alias:     "weft:port:" + n.DHCP.PortID,
+		alias:     mark + "port:" + n.DHCP.PortID,
 		device:    host.DHCPDevice(n.DHCP.PortID),
 		mac:       n.DHCP.MAC,
 		mtu:       n.MTU,
@@ -51,26 +50,26 @@ func wiringOf(n *host.Network) wiring {
 	return w
 }
 
-// link is an interface as observed. Its zero value is one that is not there.
-type link struct {
-	index  int
-	alias  string
-	mac    weft.MAC
-	mtu    int
-	up     bool
-	master int // index
-	peer   int // index of the other end of a veth
-}
+// mark begins the alias of every device of ours.
+const mark = "weft:"
 
-// observed is what the kernel has of a wiring.
+// anywhere is the destination of a default route.
+var anywhere = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+
+// observed is what the kernel has of a wiring. A link with index 0 is not there.
 type observed struct {
 	namespace bool
 	bridge    int // index; 0: not there
-	tap       link
-	device    link
-	stale     []string       // devices of former DHCP ports in the namespace
-	addresses []netip.Prefix // of the device, link-local ones left out
+	tap       link.Link
+	device    link.Link
+	stale     []link.Link    // devices of former DHCP ports in the namespace
+	addresses []netip.Prefix // of the device; IPv6's link-local ones left out
 	gateway   netip.Addr
+}
+
+// paired reports whether the two ends belong together.
+func (o observed) paired() bool {
+	return o.tap.Index != 0 && o.device.Index != 0 && o.tap.Peer == o.device.Index && o.device.Peer == o.tap.Index
 }
 
 // op is one change. Its text is how one would do it by hand.
@@ -85,62 +84,68 @@ func plan(want wiring, have observed) []op {
 	if !have.namespace {
 		ops = append(ops, op{"ip netns add " + want.namespace, func(k *kernel) error { return k.makeNamespace(want.namespace) }})
 	}
-	for _, name := range have.stale {
-		ops = append(ops, op{"ip -n " + want.namespace + " link del " + name, func(k *kernel) error { return k.deleteDevice(name) }})
+	for _, l := range have.stale {
+		ops = append(ops, op{"ip -n " + want.namespace + " link del " + l.Name, func(k *kernel) error { return k.ns.Delete(l.Index) }})
 	}
-	if !have.paired() {
+	if have.paired() {
+		ops = append(ops, planTap(want, have)...)
+	} else {
 		ops = append(ops, replaceVeth(want, have)...)
-		have.tap, have.device = link{mtu: want.mtu, master: have.bridge}, link{mac: want.mac, mtu: want.mtu}
+		have.device = link.Link{MAC: want.mac, MTU: want.mtu}
 		have.addresses, have.gateway = nil, netip.Addr{}
 	}
-	ops = append(ops, planTap(want, have)...)
 	ops = append(ops, planDevice(want, have)...)
 	return append(ops, planAddresses(want, have)...)
 }
 
 func replaceVeth(want wiring, have observed) (ops []op) {
-	if have.tap.index != 0 {
-		ops = append(ops, op{"ip link del " + want.tap, func(k *kernel) error { return k.deleteTap(want.tap) }})
+	if have.tap.Index != 0 {
+		ops = append(ops, op{"ip link del " + want.tap, func(k *kernel) error { return k.root.Delete(have.tap.Index) }})
 	}
-	if have.device.index != 0 {
-		ops = append(ops, op{"ip -n " + want.namespace + " link del " + want.device, func(k *kernel) error { return k.deleteDevice(want.device) }})
+	if have.device.Index != 0 {
+		ops = append(ops, op{"ip -n " + want.namespace + " link del " + want.device, func(k *kernel) error { return k.ns.Delete(have.device.Index) }})
 	}
-	text := "ip link add " + want.tap + " mtu " + strconv.Itoa(want.mtu) + " master " + want.bridge + " type veth peer name " + want.device +
-		" address " + want.mac.String() + " netns " + want.namespace
+	text := "ip link add " + want.tap + " mtu " + strconv.Itoa(want.mtu) + " alias " + want.alias + " addrgenmode none up"
+	if have.bridge != 0 {
+		text += " master " + want.bridge
+	}
+	text += " type veth peer name " + want.device + " address " + want.mac.String() + " netns " + want.namespace
 	return append(ops, op{text, func(k *kernel) error { return k.makeVeth(want, have.bridge) }})
 }
 
+// planTap mends the host end. It never gets an address of its own: guests must
+// not reach the host by it.
 func planTap(want wiring, have observed) (ops []op) {
-	set := func(what string, run func(*kernel) error) {
-		ops = append(ops, op{"ip link set " + want.tap + " " + what, run})
+	set := func(what string, changes ...link.Change) {
+		ops = append(ops, op{"ip link set " + want.tap + " " + what, func(k *kernel) error { return k.setTap(want, changes...) }})
 	}
-	if have.tap.mtu != want.mtu {
-		set("mtu "+strconv.Itoa(want.mtu), func(k *kernel) error { return k.setMTU(k.root, want.tap, want.mtu) })
+	if have.tap.MTU != want.mtu {
+		set("mtu "+strconv.Itoa(want.mtu), link.MTU(want.mtu))
 	}
-	if have.tap.alias != want.alias {
-		set("alias "+want.alias, func(k *kernel) error { return k.setAlias(want.tap, want.alias) })
+	if have.tap.Alias != want.alias {
+		set("alias "+want.alias, link.Alias(want.alias))
 	}
-	if have.tap.master != have.bridge {
-		set("master "+want.bridge, func(k *kernel) error { return k.setMaster(want.tap, have.bridge) })
+	if have.tap.Master != have.bridge {
+		set("master "+want.bridge, link.Master(have.bridge))
 	}
-	if !have.tap.up {
-		set("addrgenmode none up", func(k *kernel) error { return k.raiseTap(want.tap) })
+	if !have.tap.Up {
+		set("addrgenmode none up", link.NoAutoIPv6(), link.Up(true))
 	}
 	return ops
 }
 
 func planDevice(want wiring, have observed) (ops []op) {
-	set := func(what string, run func(*kernel) error) {
-		ops = append(ops, op{"ip -n " + want.namespace + " link set " + want.device + " " + what, run})
+	set := func(what string, change link.Change) {
+		ops = append(ops, op{"ip -n " + want.namespace + " link set " + want.device + " " + what, func(k *kernel) error { return k.setDevice(want, change) }})
 	}
-	if have.device.mac != want.mac {
-		set("address "+want.mac.String(), func(k *kernel) error { return k.setMAC(want.device, want.mac) })
+	if have.device.MAC != want.mac {
+		set("address "+want.mac.String(), link.MAC(want.mac))
 	}
-	if have.device.mtu != want.mtu {
-		set("mtu "+strconv.Itoa(want.mtu), func(k *kernel) error { return k.setMTU(k.ns, want.device, want.mtu) })
+	if have.device.MTU != want.mtu {
+		set("mtu "+strconv.Itoa(want.mtu), link.MTU(want.mtu))
 	}
-	if !have.device.up {
-		set("up", func(k *kernel) error { return k.raise(want.device) })
+	if !have.device.Up {
+		set("up", link.Up(true))
 	}
 	return ops
 }
@@ -148,48 +153,26 @@ func planDevice(want wiring, have observed) (ops []op) {
 // planAddresses adds before it deletes, so that the service has an address at
 // every moment; the route comes last, because it may go with an address.
 func planAddresses(want wiring, have observed) (ops []op) {
-	in := "ip -n " + want.namespace + " "
+	do := func(what string, run func(*kernel) error) {
+		ops = append(ops, op{"ip -n " + want.namespace + " " + what + " dev " + want.device, run})
+	}
 	for _, p := range want.addresses {
 		if !slices.Contains(have.addresses, p) {
-			ops = append(ops, op{in + "addr add " + p.String() + " dev " + want.device, func(k *kernel) error { return k.addAddress(want.device, p) }})
+			do("addr add "+p.String(), func(k *kernel) error { return k.addAddress(want, p) })
 		}
 	}
+	was := have.gateway
 	for _, p := range have.addresses {
 		if !slices.Contains(want.addresses, p) {
 			have.gateway = netip.Addr{}
-			ops = append(ops, op{in + "addr del " + p.String() + " dev " + want.device, func(k *kernel) error { return k.deleteAddress(want.device, p) }})
+			do("addr del "+p.String(), func(k *kernel) error { return k.deleteAddress(want, p) })
 		}
 	}
 	switch {
-	case want.gateway == have.gateway:
-	case want.gateway.IsValid():
-		ops = append(ops, op{in + "route replace default via " + want.gateway.String() + " dev " + want.device + " onlink", func(k *kernel) error { return k.setGateway(want.device, want.gateway) }})
-	default:
-		ops = append(ops, op{in + "route del default dev " + want.device, func(k *kernel) error { return k.dropGateway(want.device) }})
+	case want.gateway.IsValid() && want.gateway != have.gateway:
+		do("route replace default via "+want.gateway.String()+" onlink", func(k *kernel) error { return k.setGateway(want) })
+	case !want.gateway.IsValid() && was.IsValid():
+		do("route del default via "+was.String(), func(k *kernel) error { return k.dropGateway(want, was) })
 	}
 	return ops
-}
-
-// texts is the plan as one would type it.
-func texts(ops []op) []string {
-	var out []string
-	for _, o := range ops {
-		out = append(out, o.text)
-	}
-	return out
-}
-
-// paired reports whether the two ends belong together.
-func (o observed) paired() bool {
-	return o.tap.index != 0 && o.device.index != 0 && o.tap.peer == o.device.index && o.device.peer == o.tap.index
-}
-
-// conflict is the error of a device that bears our name but is somebody else's.
-// One without a mark is ours when its other end is in our namespace: the kernel
-// takes an alias only after a device is made, and we may have died in between.
-func (o observed) conflict(want wiring) error {
-	if o.tap.index == 0 || strings.HasPrefix(o.tap.alias, "weft:") || o.tap.alias == "" && o.paired() {
-		return nil
-	}
-	return fmt.Errorf("device %s is not ours (alias %q)", want.tap, o.tap.alias)
 }
