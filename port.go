@@ -36,6 +36,7 @@ type Port struct {
 	VIFType         string              `json:"binding:vif_type"`
 	VIFDetails      map[string]any      `json:"binding:vif_details"`
 	Profile         map[string]any      `json:"binding:profile"`
+	BoundRevision   int64               `json:"bound_revision,omitempty"` // not on the wire: revision at which the host or binding last changed
 }
 
 // FixedIP is one address of a port and the subnet it comes from.

@@ -1,0 +1,220 @@
+package core
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// CreateNetwork stores a new network with the segments it asks for, or one that is
+// free. Errors: InvalidInput for provider attributes that make no sense,
+// VlanIdInUse, TunnelIdInUse, FlatNetworkInUse, NoNetworkAvailable,
+// AvailabilityZoneNotFound, DefaultExternalNetworkExists.
+func (s *Service) CreateNetwork(tx *store.Tx, n *weft.Network, _ weft.Given) error {
+	if err := checkZones(tx, n.AvailabilityZoneHints); err != nil {
+		return err
+	}
+	if err := onlyDefault(tx, n); err != nil {
+		return err
+	}
+	if err := s.ml2.Segments(tx, n); err != nil {
+		return err
+	}
+	if err := s.ml2.MTU(n); err != nil {
+		return err
+	}
+	n.Status = weft.StatusActive
+	if s.DefaultGroup != nil {
+		if _, err := s.DefaultGroup(tx, n.ProjectID); err != nil {
+			return err
+		}
+	}
+	if err := store.Networks.Insert(tx, n); err != nil {
+		return err
+	}
+	if n.External {
+		return grant(tx, n, weft.AccessExternal)
+	}
+	return nil
+}
+
+// checkZones refuses zones in which no agent is.
+func checkZones(tx *store.Tx, zones []string) error {
+	for _, z := range zones {
+		n, err := store.Agents.Count(tx, store.Eq("availability_zone", z))
+		if err != nil {
+			return err
+		}
+		if n == 0 && z != "nova" {
+			return weft.Errorf(weft.NotFound, "AvailabilityZoneNotFound", "AvailabilityZone %s could not be found.", z)
+		}
+	}
+	return nil
+}
+
+// onlyDefault refuses a second default external network.
+func onlyDefault(tx *store.Tx, n *weft.Network) error {
+	if !n.IsDefault || !n.External {
+		return nil
+	}
+	other, err := store.Networks.First(tx, store.Eq("is_default", 1), store.Eq("external", 1), store.Where("t.id <> ?", n.ID))
+	if err == nil && other != nil {
+		err = weft.Errorf(weft.Conflict, "DefaultExternalNetworkExists", "A default external network already exists: %s.", other.ID)
+	}
+	return err
+}
+
+// grant gives everybody access to a network.
+func grant(tx *store.Tx, n *weft.Network, action string) error {
+	p := &weft.RBACPolicy{ObjectType: "network", ObjectID: n.ID, Action: action, TargetTenant: "*"}
+	p.ProjectID = n.ProjectID
+	return store.RBACPolicies.Insert(tx, p)
+}
+
+// granted is the policy by which everybody has access to a network, nil if none.
+func granted(tx *store.Tx, id, action string) (*weft.RBACPolicy, error) {
+	return store.RBACPolicies.First(tx, store.Eq("object_type", "network"), store.Eq("object_id", id),
+		store.Eq("action", action), store.Eq("target_tenant", "*"))
+}
+
+// UpdateNetwork stores what changed. Errors: InvalidInput for provider attributes,
+// which cannot change, and for an MTU that is too big; ExternalNetworkInUse;
+// DefaultExternalNetworkExists; VlanIdInUse.
+func (s *Service) UpdateNetwork(tx *store.Tx, old, n *weft.Network, given weft.Given) error {
+	if err := s.ml2.Resegment(tx, old, n); err != nil {
+		return err
+	}
+	if given["mtu"] {
+		if err := s.ml2.MTU(n); err != nil {
+			return err
+		}
+	}
+	if err := onlyDefault(tx, n); err != nil {
+		return err
+	}
+	if old.External != n.External {
+		if err := setExternal(tx, n); err != nil {
+			return err
+		}
+	}
+	for _, hook := range s.NetworkUpdating {
+		if err := hook(tx, old, n); err != nil {
+			return err
+		}
+	}
+	return store.Networks.Update(tx, n)
+}
+
+func setExternal(tx *store.Tx, n *weft.Network) error {
+	if n.External {
+		return grant(tx, n, weft.AccessExternal)
+	}
+	used, err := tx.Exists("SELECT 1 FROM ports WHERE network_id = ? AND device_owner IN (?, ?)", n.ID, weft.OwnerRouterGateway, weft.OwnerFloatingIP)
+	if err != nil {
+		return err
+	}
+	if used {
+		return weft.Errorf(weft.Conflict, "ExternalNetworkInUse",
+			"External network %s cannot be updated to be made non-external, since it has existing gateway ports.", n.ID)
+	}
+	// Access given to single projects ends with it as well.
+	all, err := store.RBACPolicies.Find(tx, store.Eq("object_type", "network"), store.Eq("object_id", n.ID), store.Eq("action", weft.AccessExternal))
+	return each(all, err, func(p *weft.RBACPolicy) error { return store.RBACPolicies.Delete(tx, p) })
+}
+
+func each[T any](all []T, err error, do func(T) error) error {
+	for _, v := range all {
+		if err == nil {
+			err = do(v)
+		}
+	}
+	return err
+}
+
+// ShareNetwork gives every project access to a network, or ends that. It is
+// refused with InvalidSharedSetting while a project has ports on the network that
+// would lose access.
+func (s *Service) ShareNetwork(tx *store.Tx, id string, shared bool) error {
+	n, err := store.Networks.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	p, err := granted(tx, id, weft.AccessShared)
+	switch {
+	case err != nil || (p != nil) == shared:
+		return err
+	case shared:
+		return grant(tx, n, weft.AccessShared)
+	}
+	if err := CheckUnshare(tx, n, "*"); err != nil {
+		return err
+	}
+	return store.RBACPolicies.Delete(tx, p)
+}
+
+// CheckUnshare refuses with InvalidSharedSetting to take from target, a project or
+// "*", its access to a network while ports depend on it.
+func CheckUnshare(tx *store.Tx, n *weft.Network, target string) error {
+	const ports = `SELECT 1 FROM ports p WHERE p.network_id = ? AND p.project_id NOT IN ('', ?)
+		AND (? = '*' OR p.project_id = ?) AND p.device_owner NOT IN ('network:router_gateway', 'network:floatingip', 'network:router_ha_interface')
+		AND NOT EXISTS (SELECT 1 FROM rbac_policies r WHERE r.object_id = p.network_id AND r.object_type = 'network'
+			AND r.action = 'access_as_shared' AND r.target_tenant <> ? AND r.target_tenant IN ('*', p.project_id))`
+	used, err := tx.Exists(ports, n.ID, n.ProjectID, target, target, target)
+	if err == nil && used {
+		err = weft.Errorf(weft.Conflict, "InvalidSharedSetting",
+			"Unable to reconfigure sharing settings for network %s. Multiple projects are using it.", n.ID)
+	}
+	return err
+}
+
+// autoOwners own ports that exist for the network's own sake and go with it.
+var autoOwners = []string{weft.OwnerDHCP, "network:distributed", "network:floatingip_agent_gateway"}
+
+// DeleteNetwork removes a network with its subnets and the ports that serve it;
+// NetworkInUse while there are others.
+func (s *Service) DeleteNetwork(tx *store.Tx, n *weft.Network) error {
+	blocking, err := strs(tx, `SELECT id FROM ports WHERE network_id = ? AND device_owner NOT IN (?, ?, ?) LIMIT 100`,
+		append([]any{n.ID}, store.Strings(autoOwners)...)...)
+	if err != nil {
+		return err
+	}
+	if len(blocking) > 0 {
+		return weft.Errorf(weft.Conflict, "NetworkInUse",
+			"Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports is: %s.",
+			n.ID, strings.Join(blocking, ","))
+	}
+	for _, hook := range s.NetworkDeleting {
+		if err := hook(tx, n); err != nil {
+			return err
+		}
+	}
+	ports, err := store.Ports.Find(tx, store.Eq("network_id", n.ID))
+	if err := each(ports, err, func(p *weft.Port) error { return s.DeletePort(tx, p) }); err != nil {
+		return err
+	}
+	subnets, err := store.Subnets.Find(tx, store.Eq("network_id", n.ID))
+	if err := each(subnets, err, func(sn *weft.Subnet) error { return s.dropSubnet(tx, sn) }); err != nil {
+		return err
+	}
+	policies, err := store.RBACPolicies.Find(tx, store.Eq("object_type", "network"), store.Eq("object_id", n.ID))
+	if err := each(policies, err, func(p *weft.RBACPolicy) error { return store.RBACPolicies.Delete(tx, p) }); err != nil {
+		return err
+	}
+	return store.Networks.Delete(tx, n)
+}
+
+// strs is the values of a query of one text column.
+func strs(tx *store.Tx, text string, args ...any) ([]string, error) {
+	var out []string
+	err := tx.Query(text, args, func(scan func(...any) error) error {
+		var v string
+		err := scan(&v)
+		out = append(out, v)
+		return err
+	})
+	return out, err
+}
+
+func isAuto(owner string) bool { return slices.Contains(autoOwners, owner) }

@@ -1,0 +1,177 @@
+package core
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/ipam"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Values of ip_allocation.
+const (
+	allocationImmediate = "immediate"
+	allocationNone      = "none"
+)
+
+// CreatePort stores a new port: MAC, addresses, security groups and binding are
+// chosen where the request leaves them open. Errors are those of api.md §3.3:
+// NetworkNotFound, MacAddressInUse, those of addresses (see ipam.Assign), of port
+// security and address pairs, and of security groups.
+func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error {
+	v, err := look(tx, p.NetworkID, p.MAC)
+	if err != nil {
+		return err
+	}
+	if err := mustSee(tx, v.network); err != nil {
+		return err
+	}
+	if err := checkDevice(tx, p); err != nil {
+		return err
+	}
+	if err := s.chooseMAC(tx, v, p); err != nil {
+		return err
+	}
+	p.FixedIPs, err = ipam.Assign(tx, v.request(p, given))
+	if err != nil {
+		return err
+	}
+	p.IPAllocation = allocationImmediate
+	if given["fixed_ips"] && len(p.FixedIPs) == 0 {
+		p.IPAllocation = allocationNone
+	}
+	if !given["port_security_enabled"] {
+		p.PortSecurity = v.network.PortSecurity
+	}
+	if err := s.secure(tx, nil, p, given); err != nil {
+		return err
+	}
+	p.Status = weft.StatusDown
+	if p.DeviceOwner == weft.OwnerFloatingIP {
+		p.Status = weft.StatusNotApplicable
+	}
+	p.ExtraDHCPOpts = mergeOptions(nil, p.ExtraDHCPOpts)
+	p.DNSAssignment = s.assignNames(p)
+	if err := s.bind(tx, v, p, 1); err != nil {
+		return err
+	}
+	if err := store.Ports.Insert(tx, p); err != nil {
+		return err
+	}
+	return s.schedule(tx, v, p)
+}
+
+// request is what decides the addresses of a port on the network.
+func (v *view) request(p *weft.Port, given weft.Given) ipam.Request {
+	return ipam.Request{NetworkID: p.NetworkID, Subnets: v.subnets, Owner: p.DeviceOwner, MAC: p.MAC, Asked: p.FixedIPs, Given: given["fixed_ips"]}
+}
+
+// bind settles how the port attaches on its host. revision is the one that the
+// port will have: what an agent has realised of an older one does not count.
+func (s *Service) bind(tx *store.Tx, v *view, p *weft.Port, revision int64) error {
+	if p.VNICType == "" {
+		p.VNICType = "normal"
+	}
+	if p.Profile == nil {
+		p.Profile = map[string]any{}
+	}
+	if p.HostID != "" {
+		p.BoundRevision = revision
+	}
+	return s.ml2.Bind(tx, p, v.network)
+}
+
+// checkDevice refuses a port that a user declares to be an interface of another
+// project's router.
+func checkDevice(tx *store.Tx, p *weft.Port) error {
+	if !ipam.IsRouterOwner(p.DeviceOwner) || p.DeviceID == "" || tx.Caller.IsAdmin() {
+		return nil
+	}
+	foreign, err := tx.Exists("SELECT 1 FROM routers WHERE id = ? AND project_id <> ?", p.DeviceID, tx.Caller.ProjectID)
+	if err == nil && foreign {
+		err = weft.Errorf(weft.Conflict, "DeviceIDNotOwnedByTenant",
+			"The following device_id %s is not owned by your project or matches another project router.", p.DeviceID)
+	}
+	return err
+}
+
+// UpdatePort stores what changed. Beside the errors of creation: PortBound for a
+// new MAC of a bound port, UnsupportedPortDeviceOwner for one of a port of the
+// network itself, PortSecurityPortHasSecurityGroup.
+func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) error {
+	v, err := look(tx, p.NetworkID, p.MAC)
+	if err != nil {
+		return err
+	}
+	if old.DeviceOwner != p.DeviceOwner || old.DeviceID != p.DeviceID {
+		if err := checkDevice(tx, p); err != nil {
+			return err
+		}
+	}
+	if err := s.changeMAC(tx, v, old, p); err != nil {
+		return err
+	}
+	if err := readdress(tx, v, old, p, given); err != nil {
+		return err
+	}
+	if err := s.secure(tx, old, p, given); err != nil {
+		return err
+	}
+	if given["extra_dhcp_opts"] {
+		p.ExtraDHCPOpts = mergeOptions(old.ExtraDHCPOpts, p.ExtraDHCPOpts)
+	}
+	p.DNSAssignment = s.assignNames(p)
+	moved := old.HostID != p.HostID || old.VNICType != p.VNICType || !sameProfile(old.Profile, p.Profile)
+	if moved {
+		p.Status = weft.StatusDown
+		if err := s.bind(tx, v, p, old.Revision+1); err != nil {
+			return err
+		}
+	}
+	for _, hook := range s.PortUpdating {
+		if err := hook(tx, old, p); err != nil {
+			return err
+		}
+	}
+	if err := store.Ports.Update(tx, p); err != nil || !moved {
+		return err
+	}
+	return s.schedule(tx, v, p)
+}
+
+// sameProfile compares what is in two profiles; none and empty are the same.
+func sameProfile(a, b map[string]any) bool {
+	return maps.EqualFunc(a, b, func(x, y any) bool { return reflect.DeepEqual(x, y) })
+}
+
+// readdress settles the addresses of a port whose MAC or addresses change.
+func readdress(tx *store.Tx, v *view, old, p *weft.Port, given weft.Given) error {
+	if !given["fixed_ips"] && old.MAC == p.MAC {
+		p.FixedIPs = slices.Clone(old.FixedIPs)
+		return nil
+	}
+	rq := v.request(p, given)
+	rq.Old = old.FixedIPs
+	ips, err := ipam.Reassign(tx, rq)
+	if err != nil {
+		return err
+	}
+	p.FixedIPs = ips
+	if given["fixed_ips"] && len(ips) > 0 {
+		p.IPAllocation = allocationImmediate
+	}
+	return nil
+}
+
+// DeletePort removes a port, whatever lives on it. What a user must not delete is
+// refused before.
+func (s *Service) DeletePort(tx *store.Tx, p *weft.Port) error {
+	for _, hook := range s.PortDeleting {
+		if err := hook(tx, p); err != nil {
+			return err
+		}
+	}
+	return store.Ports.Delete(tx, p)
+}

@@ -1,0 +1,157 @@
+package core
+
+import (
+	"strings"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// secure settles what protects a port: its groups, its address pairs and whether
+// it is protected at all. old is nil for a new port.
+func (s *Service) secure(tx *store.Tx, old, p *weft.Port, given weft.Given) error {
+	if p.Trusted() {
+		p.PortSecurity = false
+		if old == nil && !given["security_groups"] {
+			p.SecurityGroups = nil
+		}
+	}
+	if err := s.settlePairs(p, given); err != nil {
+		return err
+	}
+	if old == nil && !given["security_groups"] {
+		p.SecurityGroups = nil
+		if p.PortSecurity {
+			return s.joinDefault(tx, p)
+		}
+		return nil
+	}
+	if len(p.SecurityGroups) > 0 && !p.PortSecurity && !p.Trusted() {
+		if given["security_groups"] {
+			return weft.Errorf(weft.BadRequest, "PortSecurityAndIPRequiredForSecurityGroups",
+				"Port security must be enabled and port must have an IP address in order to use security groups.")
+		}
+		return weft.Errorf(weft.Conflict, "PortSecurityPortHasSecurityGroup",
+			"Port has security group associated. Cannot disable port security or IP address until security group is removed.")
+	}
+	if given["security_groups"] && len(p.SecurityGroups) > 0 && s.CheckGroups != nil {
+		p.SecurityGroups = unique(p.SecurityGroups)
+		return s.CheckGroups(tx, p.ProjectID, p.SecurityGroups)
+	}
+	return nil
+}
+
+func (s *Service) joinDefault(tx *store.Tx, p *weft.Port) error {
+	if s.DefaultGroup == nil {
+		return nil
+	}
+	id, err := s.DefaultGroup(tx, p.ProjectID)
+	if err == nil && id != "" {
+		p.SecurityGroups = []string{id}
+	}
+	return err
+}
+
+func unique(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	var out []string
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// settlePairs completes address pairs with the port's MAC and refuses too many,
+// doubles, and pairs of a port that is not protected.
+func (s *Service) settlePairs(p *weft.Port, given weft.Given) error {
+	if given["allowed_address_pairs"] {
+		if err := s.checkPairs(p); err != nil {
+			return err
+		}
+	}
+	if len(p.AllowedPairs) > 0 && !p.PortSecurity {
+		return weft.Errorf(weft.Conflict, "AddressPairAndPortSecurityRequired",
+			"Port Security must be enabled in order to have allowed address pairs on a port.")
+	}
+	return nil
+}
+
+func (s *Service) checkPairs(p *weft.Port) error {
+	if len(p.AllowedPairs) > s.cfg.MaxAddressPairs {
+		return weft.Errorf(weft.BadRequest, "AllowedAddressPairExhausted",
+			"The number of allowed address pair exceeds the maximum %d.", s.cfg.MaxAddressPairs)
+	}
+	seen := map[weft.AddressPair]bool{}
+	for i := range p.AllowedPairs {
+		pair := &p.AllowedPairs[i]
+		if pair.IPAddress == "" {
+			return weft.Errorf(weft.BadRequest, "AllowedAddressPairsMissingIP", "AllowedAddressPair must contain ip_address")
+		}
+		if pair.MAC.IsZero() {
+			pair.MAC = p.MAC
+		}
+		key := weft.AddressPair{IPAddress: pair.Prefix().String(), MAC: pair.MAC}
+		if seen[key] {
+			return weft.Errorf(weft.BadRequest, "DuplicateAddressPairInRequest",
+				"Request contains duplicate address pair: mac_address %s ip_address %s.", pair.MAC, pair.IPAddress)
+		}
+		seen[key] = true
+	}
+	return nil
+}
+
+// mergeOptions is the DHCP options of a port after a request: those named replace
+// those of the same name and version, null removes one, others stay.
+func mergeOptions(old, asked []weft.ExtraDHCPOpt) []weft.ExtraDHCPOpt {
+	out := make([]weft.ExtraDHCPOpt, 0, len(old)+len(asked))
+	replaced := func(o weft.ExtraDHCPOpt) bool {
+		for _, a := range asked {
+			if optionKey(a) == optionKey(o) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, o := range old {
+		if !replaced(o) {
+			out = append(out, o)
+		}
+	}
+	for _, a := range asked {
+		if a.IPVersion == 0 {
+			a.IPVersion = 4
+		}
+		if a.Value != "" {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func optionKey(o weft.ExtraDHCPOpt) string {
+	if o.IPVersion == 6 {
+		return "6 " + o.Name
+	}
+	return "4 " + o.Name
+}
+
+// assignNames is the names under which the port's addresses are known. A name
+// given to the port counts only if the operator has chosen a domain.
+func (s *Service) assignNames(p *weft.Port) []weft.DNSAssignment {
+	out := make([]weft.DNSAssignment, 0, len(p.FixedIPs))
+	domain := s.cfg.DNSDomain
+	if !strings.HasSuffix(domain, ".") {
+		domain += "."
+	}
+	for _, ip := range p.FixedIPs {
+		name := "host-" + strings.NewReplacer(".", "-", ":", "-").Replace(ip.IPAddress.String())
+		if p.DNSName != "" && domain != DefaultDNSDomain {
+			name = p.DNSName
+		}
+		out = append(out, weft.DNSAssignment{IPAddress: ip.IPAddress, Hostname: name, FQDN: name + "." + domain})
+	}
+	return out
+}

@@ -1,0 +1,48 @@
+package core
+
+import (
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/host"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// SetPortStatuses records what the agent of a host has realised: a port is ACTIVE
+// when it is up there as it is bound now, and DOWN when it is not. Reports about
+// ports that are gone or bound elsewhere are out of date and ignored, as are those
+// from before the present binding.
+func (s *Service) SetPortStatuses(tx *store.Tx, hostID string, reports []host.PortReport) error {
+	const batch = 256
+	for len(reports) > 0 {
+		n := min(batch, len(reports))
+		if err := setStatuses(tx, hostID, reports[:n]); err != nil {
+			return err
+		}
+		reports = reports[n:]
+	}
+	return nil
+}
+
+func setStatuses(tx *store.Tx, hostID string, reports []host.PortReport) error {
+	ids := make([]any, len(reports))
+	byID := make(map[string]host.PortReport, len(reports))
+	for i, r := range reports {
+		ids[i] = r.ID
+		byID[r.ID] = r
+	}
+	ports, err := store.Ports.Find(tx, store.Eq("host_id", hostID), store.In("id", ids...))
+	return each(ports, err, func(p *weft.Port) error {
+		r := byID[p.ID]
+		status := weft.StatusDown
+		switch {
+		case r.Revision < p.BoundRevision, p.Status == weft.StatusNotApplicable:
+			return nil
+		case r.Up && p.Bound() && p.AdminStateUp:
+			status = weft.StatusActive
+		}
+		if p.Status == status {
+			return nil
+		}
+		p.Status = status
+		return store.Ports.Update(tx, p)
+	})
+}

@@ -1,0 +1,257 @@
+package core
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// CreateSubnetPool stores a new pool. Errors: EmptySubnetPoolPrefixList,
+// PrefixVersionMismatch, UnsupportedMinSubnetPoolPrefix,
+// IllegalSubnetPoolPrefixBounds, InvalidInput for a second default pool, and those
+// of address scopes.
+func (s *Service) CreateSubnetPool(tx *store.Tx, p *weft.SubnetPool, given weft.Given) error {
+	if err := fillPool(p, given); err != nil {
+		return err
+	}
+	if err := checkPool(tx, p, false); err != nil {
+		return err
+	}
+	return store.SubnetPools.Insert(tx, p)
+}
+
+// fillPool settles version, prefixes and bounds.
+func fillPool(p *weft.SubnetPool, given weft.Given) error {
+	if len(p.Prefixes) == 0 {
+		return weft.Errorf(weft.BadRequest, "EmptySubnetPoolPrefixList", "Empty subnet pool prefix list.")
+	}
+	p.IPVersion = version(p.Prefixes[0].Addr())
+	if err := oneVersion(p); err != nil {
+		return err
+	}
+	p.Prefixes = compact(p.Prefixes)
+	widest, narrowest := 8, 32
+	if p.IPVersion == 6 {
+		widest, narrowest = 64, 128
+	}
+	if !given["min_prefixlen"] {
+		p.MinPrefixlen = widest
+	}
+	if !given["max_prefixlen"] {
+		p.MaxPrefixlen = narrowest
+	}
+	if !given["default_prefixlen"] {
+		p.DefaultPrefixlen = p.MinPrefixlen
+	}
+	return nil
+}
+
+func oneVersion(p *weft.SubnetPool) error {
+	for _, q := range p.Prefixes {
+		if version(q.Addr()) != p.IPVersion {
+			return weft.Errorf(weft.BadRequest, "PrefixVersionMismatch", "Cannot mix IPv4 and IPv6 prefixes in a subnet pool.")
+		}
+	}
+	return nil
+}
+
+// checkPool refuses bounds that contradict each other, a second default pool, and
+// an address scope that cannot take the pool.
+func checkPool(tx *store.Tx, p *weft.SubnetPool, sameScope bool) error {
+	if err := checkBounds(p); err != nil {
+		return err
+	}
+	if p.IsDefault {
+		other, err := store.SubnetPools.First(tx, store.Eq("is_default", 1), store.Eq("ip_version", p.IPVersion), store.Where("t.id <> ?", p.ID))
+		if err != nil {
+			return err
+		}
+		if other != nil {
+			return weft.Invalid("A default subnetpool for this IP family has already been set. Only one default may exist per IP family")
+		}
+	}
+	return checkScope(tx, p, sameScope)
+}
+
+func checkBounds(p *weft.SubnetPool) error {
+	bits := 32
+	if p.IPVersion == 6 {
+		bits = 128
+	}
+	illegal := func(name string, v int, base string, b int) error {
+		return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolPrefixBounds", "Illegal prefix bounds: %s=%d, %s=%d.", name, v, base, b)
+	}
+	for _, v := range []int{p.MinPrefixlen, p.MaxPrefixlen, p.DefaultPrefixlen} {
+		if v > bits {
+			return weft.Errorf(weft.BadRequest, "UnsupportedMinSubnetPoolPrefix", "Prefix '%d' not supported in IPv%d pool.", v, p.IPVersion)
+		}
+	}
+	lowest := 8
+	if p.IPVersion == 6 {
+		lowest = 64
+	}
+	switch {
+	case p.MinPrefixlen < lowest:
+		return weft.Errorf(weft.BadRequest, "UnsupportedMinSubnetPoolPrefix", "Prefix '%d' not supported in IPv%d pool.", p.MinPrefixlen, p.IPVersion)
+	case p.MinPrefixlen > p.MaxPrefixlen:
+		return illegal("min_prefixlen", p.MinPrefixlen, "max_prefixlen", p.MaxPrefixlen)
+	case p.DefaultPrefixlen < p.MinPrefixlen:
+		return illegal("default_prefixlen", p.DefaultPrefixlen, "min_prefixlen", p.MinPrefixlen)
+	case p.DefaultPrefixlen > p.MaxPrefixlen:
+		return illegal("default_prefixlen", p.DefaultPrefixlen, "max_prefixlen", p.MaxPrefixlen)
+	}
+	return nil
+}
+
+// checkScope refuses an address scope of other version, one that the caller may
+// not use, and prefixes that another pool of the scope has.
+func checkScope(tx *store.Tx, p *weft.SubnetPool, unchanged bool) error {
+	if p.AddressScopeID == "" {
+		return nil
+	}
+	scope, err := store.AddressScopes.Get(tx, string(p.AddressScopeID))
+	if err != nil {
+		return err
+	}
+	c := tx.Caller
+	switch mine := c.IsAdmin() || scope.ProjectID == c.ProjectID; {
+	case !mine && !scope.Shared:
+		return store.AddressScopes.Missing(scope.ID)
+	case !unchanged && scope.ProjectID != p.ProjectID && !scope.Shared:
+		return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolAssociationToAddressScope",
+			"Illegal subnetpool association: subnetpool %s cannot be associated with address scope %s.", p.ID, scope.ID)
+	case p.IPVersion != scope.IPVersion:
+		return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolIpVersionAssociationToAddressScope",
+			"Illegal subnetpool association: subnetpool %s cannot associate with address scope %s because subnetpool ip_version is not %d.",
+			p.ID, scope.ID, scope.IPVersion)
+	}
+	others, err := store.SubnetPools.Find(tx, store.Eq("address_scope_id", scope.ID), store.Where("t.id <> ?", p.ID))
+	return each(others, err, func(o *weft.SubnetPool) error {
+		if slices.ContainsFunc(o.Prefixes, func(q netip.Prefix) bool { return slices.ContainsFunc(p.Prefixes, q.Overlaps) }) {
+			return weft.Errorf(weft.Conflict, "AddressScopePrefixConflict",
+				"Failed to associate address scope: subnetpools within an address scope must have unique prefixes.")
+		}
+		return nil
+	})
+}
+
+// UpdateSubnetPool stores what changed. Prefixes can only be added. Errors:
+// IllegalSubnetPoolPrefixUpdate, IllegalSubnetPoolUpdate, and those of creation.
+func (s *Service) UpdateSubnetPool(tx *store.Tx, old, p *weft.SubnetPool, given weft.Given) error {
+	if err := checkForeignScope(tx, old, p); err != nil {
+		return err
+	}
+	if given["prefixes"] {
+		if err := oneVersion(p); err != nil {
+			return err
+		}
+		p.Prefixes = compact(p.Prefixes)
+		for _, o := range old.Prefixes {
+			if !slices.ContainsFunc(p.Prefixes, func(n netip.Prefix) bool { return covers(n, o) }) {
+				return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolPrefixUpdate",
+					"Illegal update to prefixes: Existing prefixes must be a subset of the new prefixes.")
+			}
+		}
+	}
+	if err := checkPool(tx, p, old.AddressScopeID == p.AddressScopeID); err != nil {
+		return err
+	}
+	if err := checkScopeChange(tx, old, p); err != nil {
+		return err
+	}
+	return store.SubnetPools.Update(tx, p)
+}
+
+// checkForeignScope refuses to change a pool in another project's shared scope.
+func checkForeignScope(tx *store.Tx, old, p *weft.SubnetPool) error {
+	if old.AddressScopeID == "" || tx.Caller.IsAdmin() {
+		return nil
+	}
+	scope, err := store.AddressScopes.Get(tx, string(old.AddressScopeID))
+	if err == nil && scope.ProjectID != tx.Caller.ProjectID {
+		err = weft.Errorf(weft.BadRequest, "IllegalSubnetPoolUpdate",
+			"Illegal subnetpool update : subnetpool %s cannot be updated when associated with shared address scope %s.", p.ID, scope.ID)
+	}
+	return err
+}
+
+// checkScopeChange refuses a scope in which a network's subnets would part ways.
+func checkScopeChange(tx *store.Tx, old, p *weft.SubnetPool) error {
+	if old.AddressScopeID == p.AddressScopeID {
+		return nil
+	}
+	split, err := tx.Exists(`SELECT 1 FROM subnets a JOIN subnets b ON b.network_id = a.network_id AND b.ip_version = a.ip_version
+		WHERE a.subnetpool_id = ? AND b.subnetpool_id <> a.subnetpool_id`, p.ID)
+	if err == nil && split {
+		err = weft.Errorf(weft.BadRequest, "NetworkAddressScopeAffinityError",
+			"Subnets of the same address family hosted on the same network must all participate in the same address scope.")
+	}
+	return err
+}
+
+// DeleteSubnetPool removes a pool from which no subnet has been taken;
+// SubnetPoolDeleteError otherwise.
+func (s *Service) DeleteSubnetPool(tx *store.Tx, p *weft.SubnetPool) error {
+	used, err := tx.Exists("SELECT 1 FROM subnets WHERE subnetpool_id = ?", p.ID)
+	if err != nil {
+		return err
+	}
+	if used {
+		return weft.Errorf(weft.BadRequest, "SubnetPoolDeleteError", "Unable to delete subnet pool: Subnet pool has existing allocations.")
+	}
+	return store.SubnetPools.Delete(tx, p)
+}
+
+// AddPrefixes adds to a pool's prefixes.
+func (s *Service) AddPrefixes(tx *store.Tx, p *weft.SubnetPool, more []netip.Prefix) error {
+	old := weft.Clone(p)
+	p.Prefixes = append(p.Prefixes, more...)
+	return s.UpdateSubnetPool(tx, old, p, weft.Given{"prefixes": true})
+}
+
+// RemovePrefixes takes from a pool prefixes that no subnet lies in;
+// IllegalSubnetPoolPrefixUpdate otherwise.
+func (s *Service) RemovePrefixes(tx *store.Tx, p *weft.SubnetPool, less []netip.Prefix) error {
+	taken, err := store.Subnets.Find(tx, store.Eq("subnetpool_id", p.ID))
+	if err != nil {
+		return err
+	}
+	for _, t := range taken {
+		if slices.ContainsFunc(less, t.CIDR.Overlaps) {
+			return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolPrefixUpdate",
+				"Illegal update to prefixes: One or more the prefixes to be removed is in use by a subnet..")
+		}
+	}
+	p.Prefixes = compact(subtract(p.Prefixes, sortPrefixes(less)))
+	return store.SubnetPools.Update(tx, p)
+}
+
+// CreateAddressScope stores a new address scope.
+func (s *Service) CreateAddressScope(tx *store.Tx, a *weft.AddressScope, _ weft.Given) error {
+	return store.AddressScopes.Insert(tx, a)
+}
+
+// UpdateAddressScope stores what changed; AddressScopeUpdateError for taking back
+// that a scope is shared.
+func (s *Service) UpdateAddressScope(tx *store.Tx, old, a *weft.AddressScope, _ weft.Given) error {
+	if old.Shared && !a.Shared {
+		return weft.Errorf(weft.BadRequest, "AddressScopeUpdateError", "Unable to update address scope %s : Shared address scope can't be unshared.", a.ID)
+	}
+	return store.AddressScopes.Update(tx, a)
+}
+
+// DeleteAddressScope removes a scope in which no pool is; AddressScopeInUse
+// otherwise.
+func (s *Service) DeleteAddressScope(tx *store.Tx, a *weft.AddressScope) error {
+	used, err := tx.Exists("SELECT 1 FROM subnetpools WHERE address_scope_id = ?", a.ID)
+	if err != nil {
+		return err
+	}
+	if used {
+		return weft.Errorf(weft.Conflict, "AddressScopeInUse",
+			"Unable to complete operation on address scope %s. There are one or more subnet pools in use on the address scope.", a.ID)
+	}
+	return store.AddressScopes.Delete(tx, a)
+}
