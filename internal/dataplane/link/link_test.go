@@ -136,25 +136,25 @@ func TestVXLANForwardsAndNeighbours(t *testing.T) {
 	check(t, h.AddForwards(l.Index, Forward{Remote: far}, Forward{Remote: other}, Forward{mac, far}))
 	check(t, h.AddForwards(l.Index, Forward{Remote: far}, Forward{mac, other}))
 	byText := func(a, b Forward) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) }
-	got := must[[]Forward](t)(h.Forwards(l.Index))
+	got := must[map[int][]Forward](t)(h.Forwards())[l.Index]
 	slices.SortFunc(got, byText)
 	want := []Forward{{Remote: far}, {Remote: other}, {mac, other}}
 	if !slices.Equal(got, want) {
 		t.Errorf("forwards %v, want %v", got, want)
 	}
 	check(t, h.DeleteForwards(l.Index, Forward{Remote: far}, Forward{mac, other}, Forward{mac, other}))
-	if got = must[[]Forward](t)(h.Forwards(l.Index)); !slices.Equal(got, []Forward{{Remote: other}}) {
+	if got = must[map[int][]Forward](t)(h.Forwards())[l.Index]; !slices.Equal(got, []Forward{{Remote: other}}) {
 		t.Errorf("after deletion: %v", got)
 	}
 
 	n := []Neighbour{{netip.MustParseAddr("10.0.0.5"), mac}, {netip.MustParseAddr("fd00::5"), mac}}
 	check(t, h.SetNeighbours(l.Index, n...))
 	check(t, h.SetNeighbours(l.Index, n...))
-	if got := must[[]Neighbour](t)(h.Neighbours(l.Index)); !slices.Equal(got, n) {
+	if got := must[map[int][]Neighbour](t)(h.Neighbours())[l.Index]; !slices.Equal(got, n) {
 		t.Errorf("neighbours %v, want %v", got, n)
 	}
 	check(t, h.DeleteNeighbours(l.Index, append(n, n...)...))
-	if got := must[[]Neighbour](t)(h.Neighbours(l.Index)); len(got) != 0 {
+	if got := must[map[int][]Neighbour](t)(h.Neighbours())[l.Index]; len(got) != 0 {
 		t.Errorf("after deletion: %v", got)
 	}
 }

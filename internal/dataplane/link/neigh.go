@@ -25,47 +25,46 @@ type Neighbour struct {
 	MAC  weft.MAC
 }
 
-// Forwards is the forwarding table of a tunnel device, by the order of the
-// kernel. A device without one has none.
-func (h *Handle) Forwards(index int) ([]Forward, error) {
-	// Asked with the long header the kernel looks at this device only; with the
-	// short one of its own kind it would list every bridge of the host.
-	request := func() *nl.NetlinkRequest {
-		r := nl.NewNetlinkRequest(unix.RTM_GETNEIGH, 0)
-		m := info(index)
-		m.Family = unix.AF_BRIDGE
-		r.AddData(m)
-		return r
-	}
-	out, err := list(h.conn, request, func(b []byte) (Forward, bool, error) {
-		n, err := parseNeigh(b)
-		return Forward{n.mac, n.addr}, n.index == index && n.addr.IsValid(), err
+// Forwards is the forwarding tables of all tunnel devices of the namespace, by
+// index of the device.
+func (h *Handle) Forwards() (map[int][]Forward, error) {
+	out := map[int][]Forward{}
+	err := h.neighbours(unix.AF_BRIDGE, func(n neighEntry) {
+		if n.addr.IsValid() { // else it is a bridge's entry
+			out[n.index] = append(out[n.index], Forward{n.mac, n.addr})
+		}
 	})
 	if err != nil {
-		return nil, h.naming(err, "listing the forwarding entries of", index)
+		return nil, fmt.Errorf("listing forwarding entries: %w", err)
 	}
 	return out, nil
 }
 
-// Neighbours is the permanent neighbours of an interface.
-func (h *Handle) Neighbours(index int) ([]Neighbour, error) {
-	var out []Neighbour
+// Neighbours is the permanent neighbours of the namespace, by index of the
+// interface they are on.
+func (h *Handle) Neighbours() (map[int][]Neighbour, error) {
+	out := map[int][]Neighbour{}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		request := func() *nl.NetlinkRequest {
-			r := neighRequest(unix.RTM_GETNEIGH, neighHead{family: family})
-			r.AddData(nl.NewRtAttr(unix.NDA_IFINDEX, nl.Uint32Attr(uint32(index))))
-			return r
-		}
-		part, err := list(h.conn, request, func(b []byte) (Neighbour, bool, error) {
-			n, err := parseNeigh(b)
-			return Neighbour{n.addr, n.mac}, n.index == index && n.state&unix.NUD_PERMANENT != 0, err
+		err := h.neighbours(family, func(n neighEntry) {
+			if n.state&unix.NUD_PERMANENT != 0 {
+				out[n.index] = append(out[n.index], Neighbour{n.addr, n.mac})
+			}
 		})
 		if err != nil {
-			return nil, h.naming(err, "listing the neighbours of", index)
+			return nil, fmt.Errorf("listing neighbours: %w", err)
 		}
-		out = append(out, part...)
 	}
 	return out, nil
+}
+
+// neighbours lists the entries of one family.
+func (h *Handle) neighbours(family uint8, f func(neighEntry)) error {
+	all, err := list(h.conn, func() *nl.NetlinkRequest { return neighRequest(unix.RTM_GETNEIGH, neighHead{family: family}) },
+		func(b []byte) (neighEntry, bool, error) { n, err := parseNeigh(b); return n, err == nil, err })
+	for _, n := range all {
+		f(n)
+	}
+	return err
 }
 
 // AddForwards adds entries to the forwarding table of a tunnel device. Those that
