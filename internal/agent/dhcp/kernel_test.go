@@ -3,19 +3,25 @@ package dhcp
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/vishvananda/netns"
 
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/agent/hosttest"
 	"github.com/weftnet/weft/internal/host"
 )
+
+func TestMain(m *testing.M) { hosttest.Main(m) }
 
 // bench is a host in a namespace of its own, with the bridge of one network and
 // a client on it. The test's goroutine is on the host.
@@ -29,9 +35,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: makes network namespaces")
-	}
+	hosttest.Need(t, "ip")
 	n := network()
 	n.ID = uuid.NewString()
 	n.DHCP.PortID = uuid.NewString()
@@ -120,9 +124,7 @@ func (b *bench) anonymous(done []string) []string {
 // was told.
 func (b *bench) udhcpc() map[string]string {
 	b.t.Helper()
-	if _, err := exec.LookPath("udhcpc"); err != nil {
-		b.t.Skip("needs udhcpc")
-	}
+	hosttest.Need(b.t, "udhcpc")
 	script := filepath.Join(b.t.TempDir(), "script")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\n[ \"$1\" = bound ] && env\nexit 0\n"), 0o755); err != nil {
 		b.t.Fatal(err)
@@ -168,9 +170,7 @@ func TestBusyboxClient(t *testing.T) {
 }
 
 func TestISCClient(t *testing.T) {
-	if _, err := exec.LookPath("dhclient"); err != nil {
-		t.Skip("needs dhclient")
-	}
+	hosttest.Need(t, "dhclient")
 	b := newBench(t)
 	b.converge(b.agent())
 	dir := t.TempDir()
@@ -364,4 +364,32 @@ func TestNamesAreAnswered(t *testing.T) {
 	if !strings.Contains(out, "10.0.0.7") {
 		t.Errorf("nslookup:\n%s", out)
 	}
+}
+
+// BenchmarkConverge is a look at a host of 100 networks on which all is right,
+// with 50 ports each.
+func BenchmarkConverge(b *testing.B) {
+	hosttest.Need(b, "ip")
+	s := &host.State{}
+	for i := range 100 {
+		n := network()
+		n.ID, n.DHCP.PortID = uuid.NewString(), uuid.NewString()
+		for j := range 50 {
+			n.Leases = append(n.Leases, host.Lease{
+				PortID: uuid.NewString(), MAC: weft.MAC{2, 0, 0, 0, byte(i), byte(j)},
+				Addresses: []host.Address{{SubnetID: "s2", Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{11, 0, 1, byte(j)}), 20)}},
+			})
+		}
+		s.Networks = append(s.Networks, *n)
+		b.Cleanup(func() { exec.Command("ip", "netns", "del", host.DHCPNamespace(n.ID)).Run() })
+	}
+	a := New(slog.New(slog.DiscardHandler), Settings{})
+	defer a.Close()
+	start := time.Now()
+	a.Converge(b.Context(), s) // the bridges are missing, all the rest is made
+	first := time.Since(start)
+	for b.Loop() {
+		a.Converge(b.Context(), s)
+	}
+	b.ReportMetric(float64(first.Milliseconds()), "ms/start")
 }

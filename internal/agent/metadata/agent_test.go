@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -15,9 +14,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/weftnet/weft/internal/agent/hosttest"
 	"github.com/weftnet/weft/internal/dataplane/netns"
 	"github.com/weftnet/weft/internal/host"
 )
+
+func TestMain(m *testing.M) { hosttest.Main(m) }
 
 func TestEndpoints(t *testing.T) {
 	s := state()
@@ -41,9 +43,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: makes network namespaces")
-	}
+	hosttest.Need(t, "ip")
 	s := state()
 	s.Networks[0].ID = uuid.NewString()
 	s.Routers[0].ID = uuid.NewString()

@@ -1,0 +1,97 @@
+// Package hosttest gives the tests of a package a host of their own: network
+// interfaces, namespace names and /run that nobody else sees. So tests may delete
+// what an agent would delete on a real host, run beside each other and beside a
+// weft at work, and leave nothing behind, however they end.
+package hosttest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/netns"
+)
+
+// inside is set in the environment of a process on a host of its own.
+const inside = "WEFT_TEST_HOST"
+
+// Main is the body of a package's TestMain: it runs the tests in a new process on
+// a host of its own. Without root that is one in a user namespace; where the
+// kernel refuses that too, the tests run here and must skip what needs root (see
+// Need).
+func Main(m *testing.M) {
+	if os.Getenv(inside) != "" {
+		if err := furnish(); err != nil {
+			fmt.Fprintln(os.Stderr, "making a host for the tests:", err)
+			os.Exit(1)
+		}
+		os.Exit(m.Run())
+	}
+	err := again()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		os.Exit(0)
+	case errors.As(err, &exit):
+		os.Exit(max(exit.ExitCode(), 1))
+	}
+	fmt.Fprintln(os.Stderr, "no host of their own for the tests:", err)
+	os.Exit(m.Run())
+}
+
+// Need skips a test that cannot be done where it runs.
+func Need(t testing.TB, programs ...string) {
+	t.Helper()
+	if os.Getenv(inside) == "" {
+		t.Skip("needs root or user namespaces: makes network namespaces")
+	}
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("needs the program %s", p)
+		}
+	}
+}
+
+func again() error {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
+	if os.Getuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	return cmd.Run()
+}
+
+// furnish makes the new namespaces usable: mounts of our own, names for network
+// namespaces, and a loopback that is up.
+func furnish() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("making mounts private: %w", err)
+	}
+	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
+		return fmt.Errorf("mounting /run: %w", err)
+	}
+	if err := os.MkdirAll(netns.Dir, 0o755); err != nil {
+		return err
+	}
+	h, err := link.Open()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	lo, err := h.ByName("lo")
+	if err != nil {
+		return err
+	}
+	return h.Set(lo.Index, link.Up(true))
+}
