@@ -1,0 +1,56 @@
+// Package l3 decides about what joins networks: routers with their interfaces,
+// gateways and routes, and floating IPs. It says which host carries a router; what
+// is then done there is the agent's.
+//
+// A router's interfaces and gateway and the address of a floating IP are ports,
+// which internal/core makes and keeps. Reactions in the other direction (a port
+// that loses an address takes its floating IP along) are the methods that cmd/weft
+// hands to core as hooks: PortUpdating, PortDeleting, SubnetCreated,
+// SubnetUpdating, SubnetDeleting, NetworkUpdating, NetworkDeleting. They run for
+// every change, whoever makes it. What only users may not do (delete a router's
+// port by itself) is refused by GuardPortDelete and GuardPortUpdate, which the API
+// calls before it calls core; l3 itself calls core directly.
+package l3
+
+import (
+	"fmt"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Ports is what l3 needs of core. The ports given are complete but for what core
+// computes; given names the attributes that are explicit.
+type Ports interface {
+	CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
+	UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) error
+	DeletePort(tx *store.Tx, p *weft.Port) error
+}
+
+// Service is the rules about routers and floating IPs. All its methods run inside
+// the transaction they are given.
+type Service struct{ ports Ports }
+
+// New makes a service.
+func New(ports Ports) *Service { return &Service{ports} }
+
+// badRouter is Neutron's BadRequest about a router; the message ends itself.
+func badRouter(format string, args ...any) error { return bad("router", format, args...) }
+
+func bad(resource, format string, args ...any) error {
+	return weft.Errorf(weft.BadRequest, "BadRequest", "Bad %s request: %s.", resource, fmt.Sprintf(format, args...))
+}
+
+// visible gets a noun that the caller may see; the error is that it is missing.
+func visible[T any](tx *store.Tx, table *store.Table[T], id string) (*T, error) {
+	if c := table.VisibleTo(tx.Caller); c.SQL != "" {
+		n, err := table.Count(tx, store.Eq("id", id), c)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, table.Missing(id)
+		}
+	}
+	return table.Get(tx, id)
+}

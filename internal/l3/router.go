@@ -1,0 +1,97 @@
+package l3
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// The members of external_gateway_info that a request named are themselves in
+// given, spelled as the policy rules spell them.
+const (
+	givenGateway  = "external_gateway_info"
+	givenSNAT     = givenGateway + ":enable_snat"
+	givenFixedIPs = givenGateway + ":external_fixed_ips"
+)
+
+// CreateRouter stores a new router, with a port for its gateway if it has one. Of
+// the gateway only what given names counts: enable_snat is true unless
+// "external_gateway_info:enable_snat" is given, addresses are chosen unless
+// "external_gateway_info:external_fixed_ips" is. Errors: those of a gateway, see
+// openGateway; AvailabilityZoneNotFound, FlavorNotFound.
+func (s *Service) CreateRouter(tx *store.Tx, r *weft.Router, given weft.Given) error {
+	if err := checkHints(tx, r); err != nil {
+		return err
+	}
+	if r.FlavorID != "" {
+		return weft.Errorf(weft.NotFound, "FlavorNotFound", "Flavor %s could not be found.", r.FlavorID)
+	}
+	if r.ID == "" {
+		r.ID = uuid.NewString() // the gateway's port names it
+	}
+	want := asked(r.Gateway, given)
+	r.Status, r.Routes, r.Gateway, r.GatewayPortID, r.HostID = weft.StatusActive, nil, nil, "", ""
+	if want != nil {
+		if err := s.openGateway(tx, r, want); err != nil {
+			return err
+		}
+	}
+	return store.Routers.Insert(tx, r)
+}
+
+// checkHints refuses zones in which there is no L3 agent.
+func checkHints(tx *store.Tx, r *weft.Router) error {
+	for _, zone := range r.AvailabilityZoneHints {
+		n, err := store.Agents.Count(tx, store.Eq("agent_type", weft.AgentL3), store.Eq("availability_zone", zone))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return weft.Errorf(weft.NotFound, "AvailabilityZoneNotFound", "AvailabilityZone %s could not be found.", zone)
+		}
+	}
+	return nil
+}
+
+// UpdateRouter stores a changed router. An external_gateway_info that is given
+// replaces the gateway, as in CreateRouter; nil takes it away. Routes are checked
+// against the router as it will be. Errors: those of openGateway and closeGateway,
+// InvalidRoutes, RoutesExhausted.
+func (s *Service) UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Given) error {
+	want := asked(r.Gateway, given)
+	r.HostID, r.GatewayPortID, r.Gateway = old.HostID, old.GatewayPortID, copied(old.Gateway)
+	if given[givenGateway] {
+		if err := s.changeGateway(tx, r, want); err != nil {
+			return err
+		}
+	}
+	if given["routes"] || given[givenGateway] && len(r.Routes) > 0 {
+		if err := checkRoutes(tx, r); err != nil {
+			return err
+		}
+	}
+	return store.Routers.Update(tx, r)
+}
+
+// DeleteRouter removes a router and its gateway. Errors: RouterInUse while it has
+// interfaces, RouterExternalGatewayInUseByFloatingIp.
+func (s *Service) DeleteRouter(tx *store.Tx, r *weft.Router) error {
+	a, err := attachmentsOf(tx, r)
+	if err != nil {
+		return err
+	}
+	if len(a.interfaces) > 0 {
+		var ids []string
+		for _, p := range a.interfaces {
+			ids = append(ids, p.ID)
+		}
+		return weft.Errorf(weft.Conflict, "RouterInUse", "Router %s has ports still attached: %s", r.ID, strings.Join(ids, ", "))
+	}
+	if err := s.closeGateway(tx, r); err != nil {
+		return err
+	}
+	return store.Routers.Delete(tx, r)
+}
