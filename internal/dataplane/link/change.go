@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
@@ -29,8 +30,9 @@ type Veth struct {
 
 // Change is one thing to change of an interface.
 type Change struct {
-	attrs []*nl.RtAttr
-	up    *bool
+	family bool // of an address family that the interface may not have
+	attrs  []*nl.RtAttr
+	up     *bool
 }
 
 // Alias sets the alias, by which weft knows its own.
@@ -52,11 +54,11 @@ func Group(g uint32) Change { return attr(unix.IFLA_GROUP, nl.Uint32Attr(g)) }
 func Up(up bool) Change { return Change{up: &up} }
 
 // NoAutoIPv6 keeps the interface from making itself a link-local address when it
-// comes up.
+// comes up. Where there is no IPv6 that is so already.
 func NoAutoIPv6() Change {
 	spec := nl.NewRtAttr(unix.IFLA_AF_SPEC, nil)
 	spec.AddRtAttr(unix.AF_INET6, nil).AddRtAttr(unix.IFLA_INET6_ADDR_GEN_MODE, []byte{addrGenNone})
-	return Change{attrs: []*nl.RtAttr{spec}}
+	return Change{family: true, attrs: []*nl.RtAttr{spec}}
 }
 
 func attr(typ int, v []byte) Change { return Change{attrs: []*nl.RtAttr{nl.NewRtAttr(typ, v)}} }
@@ -94,7 +96,7 @@ func (h *Handle) create(name string, k Kind, changes []Change) (Link, error) {
 		return Link{}, results[0]
 	}
 	l, err := h.ByName(name)
-	if failed := errors.Join(results[1:]...); failed != nil && err == nil {
+	if failed := joined(results[1:]); failed != nil && err == nil {
 		h.Delete(l.Index)
 		return Link{}, failed
 	}
@@ -110,8 +112,9 @@ func (h *Handle) Set(index int, changes ...Change) error {
 	return nil
 }
 
-// set makes the messages for the changes: the interface comes up only in the
-// last, when it is as it shall be.
+// set makes the messages for the changes: first what may fail for want of IPv6,
+// before a small MTU takes that away; the interface comes up only in the last,
+// when it is as it shall be.
 func set(msg *nl.IfInfomsg, changes []Change, also ...nl.NetlinkRequestData) []*nl.NetlinkRequest {
 	message := func(m *nl.IfInfomsg) *nl.NetlinkRequest {
 		r := nl.NewNetlinkRequest(unix.RTM_SETLINK, 0)
@@ -122,15 +125,19 @@ func set(msg *nl.IfInfomsg, changes []Change, also ...nl.NetlinkRequestData) []*
 		return r
 	}
 	var reqs []*nl.NetlinkRequest
-	attrs, n := message(msg), 0
-	for _, c := range changes {
-		for _, a := range c.attrs {
-			attrs.AddData(a)
-			n++
+	for _, family := range []bool{true, false} {
+		r, n := message(msg), 0
+		for _, c := range changes {
+			for _, a := range c.attrs {
+				if c.family == family {
+					r.AddData(a)
+					n++
+				}
+			}
 		}
-	}
-	if n > 0 {
-		reqs = append(reqs, attrs)
+		if n > 0 {
+			reqs = append(reqs, r)
+		}
 	}
 	for _, c := range changes {
 		if c.up != nil {
@@ -210,7 +217,12 @@ func (h *Handle) sweep(indexes []int) error {
 // all runs requests and joins what went wrong.
 func (h *Handle) all(reqs []*nl.NetlinkRequest) error {
 	results, err := h.conn.run(reqs)
-	return errors.Join(append(results, err)...)
+	return joined(append(results, err))
+}
+
+// joined is what went wrong. That an interface has no IPv6 did not.
+func joined(results []error) error {
+	return errors.Join(slices.DeleteFunc(results, func(err error) bool { return errors.Is(err, unix.EAFNOSUPPORT) })...)
 }
 
 func (h *Handle) naming(err error, doing string, index int) error {

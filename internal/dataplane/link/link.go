@@ -26,7 +26,7 @@ type Link struct {
 	Group  uint32
 	Up     bool
 
-	IPv6Off    bool // the disable_ipv6 setting
+	IPv6Off    bool // the disable_ipv6 setting, or no IPv6 at all (as with an MTU below 1280)
 	NoAutoIPv6 bool // makes itself no link-local address
 
 	Bridge Bridge // meaningful if Type is "bridge"
@@ -116,7 +116,7 @@ func parse(b []byte) (Link, error) {
 		return Link{}, fmt.Errorf("short interface message of %d bytes", len(b))
 	}
 	m := nl.DeserializeIfInfomsg(b)
-	l := Link{Index: int(m.Index), Up: m.Flags&unix.IFF_UP != 0}
+	l := Link{Index: int(m.Index), Up: m.Flags&unix.IFF_UP != 0, IPv6Off: true, NoAutoIPv6: true}
 	return l, eachAttr(b[unix.SizeofIfInfomsg:], l.setAttr)
 }
 
@@ -154,6 +154,7 @@ func (l *Link) setFamily(family uint16, v []byte) error {
 	if family != unix.AF_INET6 {
 		return nil
 	}
+	l.IPv6Off, l.NoAutoIPv6 = false, false
 	return eachAttr(v, func(typ uint16, v []byte) error {
 		switch typ {
 		case unix.IFLA_INET6_CONF:

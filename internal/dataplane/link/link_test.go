@@ -105,6 +105,15 @@ func TestFailedCreateLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestSmallMTUHasNoIPv6(t *testing.T) {
+	h, _ := scratch(t, "host")
+	l := must[Link](t)(h.Create("br0", Bridge{}, MTU(1000), NoAutoIPv6(), Up(true)))
+	if l.MTU != 1000 || !l.Up || !l.IPv6Off || !l.NoAutoIPv6 {
+		t.Errorf("made %+v", l)
+	}
+	check(t, h.Set(l.Index, NoAutoIPv6()))
+}
+
 func TestSweep(t *testing.T) {
 	h, _ := scratch(t, "host")
 	var indexes []int
