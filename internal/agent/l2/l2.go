@@ -1,0 +1,160 @@
+package l2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/host"
+)
+
+// Config is what the operator says about the host.
+type Config struct {
+	Physnets  map[string]string // physical network -> interface
+	VTEP      netip.Addr        // this host's tunnel end; invalid: the kernel chooses
+	VXLANPort uint16            // UDP; 0: 8472, the kernel's and Neutron's default
+
+	// ARPProxy answers ARP for the peers that the State names from the tunnel
+	// device. The kernel then drops requests for all other addresses on their way
+	// to other hosts, so that allowed address pairs that move do not work.
+	ARPProxy bool
+}
+
+const defaultVXLANPort = 8472
+
+// Agent realises the networks and ports of a State. Its phases belong into one
+// goroutine, in the order Prepare, Wire, Prune.
+type Agent struct {
+	link *link.Handle
+	cfg  Config
+	log  *slog.Logger
+
+	seen   *observed         // what the kernel has, if we have not changed it since
+	failed map[string]string // network id -> why Prepare could not do it
+}
+
+// New makes an Agent for the namespace of h, which stays the caller's.
+func New(h *link.Handle, cfg Config, log *slog.Logger) *Agent {
+	if cfg.VXLANPort == 0 {
+		cfg.VXLANPort = defaultVXLANPort
+	}
+	return &Agent{link: h, cfg: cfg, log: log}
+}
+
+// Prepare makes the bridges of the State's networks and connects them to other
+// hosts. A network that fails does not stop the next; the error names all that
+// failed, and Wire gives the reason to their ports.
+func (a *Agent) Prepare(ctx context.Context, s *host.State) error {
+	o, err := observe(a.link, &a.cfg, s)
+	if err != nil {
+		return err
+	}
+	a.seen = o
+	ops, failed := planNetworks(&a.cfg, s, o)
+	errs := a.apply(ctx, ops)
+	for id, err := range errs {
+		failed[id] = err
+	}
+	a.failed = map[string]string{}
+	var all []error
+	for id, err := range failed {
+		a.failed[id] = err.Error()
+		all = append(all, fmt.Errorf("network %s: %w", id, err))
+	}
+	return errors.Join(all...)
+}
+
+// Wire puts the taps that are there on their bridges, and takes off those that do
+// not belong there any more. It returns, for every port of the State, why it is
+// not connected, or "". If hold is not empty it is a reason to connect nothing new.
+func (a *Agent) Wire(ctx context.Context, s *host.State, hold string) (map[string]string, error) {
+	o, err := a.observed(s)
+	if err != nil {
+		return nil, err
+	}
+	ops, reasons := planPorts(s, o, a.failed, hold)
+	var all []error
+	for id, err := range a.apply(ctx, ops) {
+		if errors.Is(err, link.ErrNotFound) {
+			err = errors.New(absent(s, host.TapName(id))) // it went while we looked
+		} else {
+			all = append(all, fmt.Errorf("port %s: %w", id, err))
+		}
+		if _, ok := reasons[id]; ok {
+			reasons[id] = err.Error()
+		}
+	}
+	return reasons, errors.Join(all...)
+}
+
+// Prune deletes bridges and tunnel devices of networks that are not in the State,
+// once nothing of anybody else is on them.
+func (a *Agent) Prune(ctx context.Context, s *host.State) error {
+	o, err := a.observed(s)
+	if err != nil {
+		return err
+	}
+	if len(unwanted(s, &a.cfg, o)) == 0 {
+		return nil
+	}
+	// Routers and DHCP services may have left a bridge since.
+	if o, err = observe(a.link, &a.cfg, s); err != nil {
+		return err
+	}
+	var all []error
+	for _, err := range a.apply(ctx, planPrune(&a.cfg, s, o)) {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// Cleanup deletes every link that is ours, whoever of us made it, and gives
+// physical interfaces their addresses back.
+func (a *Agent) Cleanup(ctx context.Context) error {
+	o, err := observe(a.link, &a.cfg, &host.State{})
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, err := range a.apply(ctx, planCleanup(&a.cfg, o)) {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// observed is the kernel as it was seen in this pass, or as it is now if we have
+// changed it since.
+func (a *Agent) observed(s *host.State) (*observed, error) {
+	if a.seen != nil {
+		return a.seen, nil
+	}
+	o, err := observe(a.link, &a.cfg, s)
+	a.seen = o
+	return o, err
+}
+
+// apply does the operations in order and returns what failed, by the object the
+// operation was for. After a failure the rest of the same object is left out.
+func (a *Agent) apply(ctx context.Context, ops []Op) map[string]error {
+	errs := map[string]error{}
+	k := &kernel{Handle: a.link, index: map[string]int{}}
+	for _, op := range ops {
+		if errs[op.For] != nil {
+			continue
+		}
+		a.seen = nil
+		err := ctx.Err()
+		if err == nil {
+			err = op.run(k)
+		}
+		if err != nil {
+			errs[op.For] = fmt.Errorf("%s: %w", op, err)
+			continue
+		}
+		a.log.DebugContext(ctx, "applied", "op", op.text, "for", op.For)
+	}
+	return errs
+}

@@ -1,0 +1,122 @@
+package l2
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/host"
+)
+
+// Marks of links. A network's bridge and tunnel have its id behind the mark.
+const (
+	mark        = "weft:"
+	networkMark = mark + "network:"
+)
+
+// observed is the part of the kernel's state that plans depend on.
+type observed struct {
+	links      []link.Link // by index
+	byName     map[string]link.Link
+	byIndex    map[int]link.Link
+	forwards   map[int][]link.Forward
+	neighbours map[int][]link.Neighbour
+	addrs      map[int][]netip.Prefix // IPv4, of physical interfaces and bridges that may have theirs
+	routes     map[int][]link.Route   // IPv4, not made by the kernel; of the same
+}
+
+func observe(h *link.Handle, cfg *Config, s *host.State) (*observed, error) {
+	links, err := h.List()
+	if err != nil {
+		return nil, err
+	}
+	o := newObserved(links)
+	if slices.ContainsFunc(s.Networks, func(n host.Network) bool { return n.Segment.Type == weft.TypeVXLAN }) {
+		if o.forwards, err = h.Forwards(); err != nil {
+			return nil, err
+		}
+		if cfg.ARPProxy {
+			if o.neighbours, err = h.Neighbours(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, l := range links {
+		if o.mayHaveAddresses(cfg, l) {
+			if err := o.observeAddresses(h, l.Index); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return o, nil
+}
+
+func newObserved(links []link.Link) *observed {
+	o := &observed{links: links, byName: make(map[string]link.Link, len(links)), byIndex: make(map[int]link.Link, len(links)),
+		addrs: map[int][]netip.Prefix{}, routes: map[int][]link.Route{}}
+	for _, l := range links {
+		o.byName[l.Name] = l
+		o.byIndex[l.Index] = l
+	}
+	return o
+}
+
+// mayHaveAddresses picks physical interfaces, and bridges of ours with a port
+// that is neither a tap nor ours.
+func (o *observed) mayHaveAddresses(cfg *Config, l link.Link) bool {
+	if isPhysical(cfg, l) {
+		return true
+	}
+	return isBridgeOfOurs(l) && slices.ContainsFunc(o.links, func(p link.Link) bool {
+		return p.Master == l.Index && !isTap(p) && !isOurs(p)
+	})
+}
+
+func (o *observed) observeAddresses(h *link.Handle, index int) error {
+	addrs, err := h.Addrs(index)
+	if err != nil {
+		return err
+	}
+	o.addrs[index] = slices.DeleteFunc(addrs, func(p netip.Prefix) bool { return !p.Addr().Is4() })
+	routes, err := h.Routes(index)
+	if err != nil {
+		return err
+	}
+	o.routes[index] = slices.DeleteFunc(routes, func(r link.Route) bool {
+		return !r.Dst.Addr().Is4() || r.Protocol == unix.RTPROT_KERNEL
+	})
+	// Routes on the link come first: gateways must be reachable by them.
+	slices.SortStableFunc(o.routes[index], func(a, b link.Route) int { return boolOrder(a.Via.IsValid(), b.Via.IsValid()) })
+	return nil
+}
+
+func boolOrder(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+func isOurs(l link.Link) bool { return strings.HasPrefix(l.Alias, mark) && l.Name != "lo" }
+
+func isTap(l link.Link) bool { return strings.HasPrefix(l.Name, "tap") }
+
+func isBridgeOfOurs(l link.Link) bool {
+	return l.Type == "bridge" && strings.HasPrefix(l.Alias, networkMark)
+}
+
+func isPhysical(cfg *Config, l link.Link) bool {
+	for _, name := range cfg.Physnets {
+		if name == l.Name {
+			return true
+		}
+	}
+	return false
+}
