@@ -1,0 +1,260 @@
+package nft
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+func native32(n uint32) []byte { return binaryutil.NativeEndian.PutUint32(n) }
+
+// firstReg is the first of the 4-byte registers, in which keys are put together.
+const firstReg = unix.NFT_REG32_00
+
+// Field is something of a packet that can be matched or looked up.
+type Field struct {
+	text string
+	size int
+	load func(reg uint32) expr.Any
+}
+
+func payload(text string, base expr.PayloadBase, offset, size int) Field {
+	return Field{text, size, func(reg uint32) expr.Any {
+		return &expr.Payload{DestRegister: reg, Base: base, Offset: uint32(offset), Len: uint32(size)}
+	}}
+}
+
+func metaField(text string, key expr.MetaKey, size int) Field {
+	return Field{text, size, func(reg uint32) expr.Any { return &expr.Meta{Key: key, Register: reg} }}
+}
+
+// The fields. Those of a layer read rubbish where the packet does not have it:
+// match the protocol first.
+var (
+	IIF        = metaField("iifname", expr.MetaKeyIIFNAME, 16)
+	OIF        = metaField("oifname", expr.MetaKeyOIFNAME, 16)
+	MetaMark   = metaField("meta mark", expr.MetaKeyMARK, 4)
+	L4Proto    = metaField("meta l4proto", expr.MetaKeyL4PROTO, 1)
+	NFProto    = metaField("meta nfproto", expr.MetaKeyNFPROTO, 1)
+	EtherSaddr = payload("ether saddr", expr.PayloadBaseLLHeader, 6, 6)
+	EtherType  = payload("ether type", expr.PayloadBaseLLHeader, 12, 2)
+	ARPSHA     = payload("arp saddr ether", expr.PayloadBaseNetworkHeader, 8, 6)
+	ARPSPA     = payload("arp saddr ip", expr.PayloadBaseNetworkHeader, 14, 4)
+	IPSaddr    = payload("ip saddr", expr.PayloadBaseNetworkHeader, 12, 4)
+	IPDaddr    = payload("ip daddr", expr.PayloadBaseNetworkHeader, 16, 4)
+	IP6Saddr   = payload("ip6 saddr", expr.PayloadBaseNetworkHeader, 8, 16)
+	IP6Daddr   = payload("ip6 daddr", expr.PayloadBaseNetworkHeader, 24, 16)
+	SPort      = payload("th sport", expr.PayloadBaseTransportHeader, 0, 2)
+	DPort      = payload("th dport", expr.PayloadBaseTransportHeader, 2, 2)
+	ICMPType   = payload("icmp type", expr.PayloadBaseTransportHeader, 0, 1)
+	ICMPCode   = payload("icmp code", expr.PayloadBaseTransportHeader, 1, 1)
+)
+
+// Is matches a field that equals a constant.
+func (f Field) Is(d Datum) Part { return f.compare(expr.CmpOpEq, "", d) }
+
+// IsNot matches a field that differs from a constant.
+func (f Field) IsNot(d Datum) Part { return f.compare(expr.CmpOpNeq, "!= ", d) }
+
+func (f Field) compare(op expr.CmpOp, sign string, d Datum) Part {
+	return Part{f.text + " " + sign + d.text, []expr.Any{f.load(1), &expr.Cmp{Op: op, Register: 1, Data: d.bytes}}}
+}
+
+// Num is a number in the width of a field, in network order.
+func (f Field) num(n int) []byte {
+	b := make([]byte, 8)
+	binary.BigEndian.PutUint64(b, uint64(n))
+	return b[8-f.size:]
+}
+
+// Eq matches a field that is a number.
+func (f Field) Eq(n int) Part {
+	return f.Is(Datum{text: fmt.Sprint(n), bytes: f.num(n)})
+}
+
+// Between matches a field within inclusive bounds.
+func (f Field) Between(lo, hi int) Part {
+	if lo == hi {
+		return f.Eq(lo)
+	}
+	return Part{fmt.Sprintf("%s %d-%d", f.text, lo, hi), []expr.Any{f.load(1),
+		&expr.Cmp{Op: expr.CmpOpGte, Register: 1, Data: f.num(lo)}, &expr.Cmp{Op: expr.CmpOpLte, Register: 1, Data: f.num(hi)}}}
+}
+
+// In matches an address within a prefix.
+func (f Field) In(p netip.Prefix) Part {
+	p = p.Masked()
+	if p.IsSingleIP() {
+		return f.Is(Addr(p.Addr()))
+	}
+	mask := make([]byte, f.size)
+	for i := range p.Bits() {
+		mask[i/8] |= 0x80 >> (i % 8)
+	}
+	return Part{f.text + " " + p.String(), []expr.Any{f.load(1),
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: uint32(f.size), Mask: mask, Xor: make([]byte, f.size)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: p.Addr().AsSlice()}}}
+}
+
+// IfPrefix matches interface names that begin with a prefix.
+func (f Field) IfPrefix(prefix string) Part {
+	return Part{fmt.Sprintf("%s %q*", f.text, prefix), []expr.Any{f.load(1), &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte(prefix)}}}
+}
+
+// load puts fields together in the registers from firstReg on, as a key.
+func load(fields []Field) (text string, exprs []expr.Any) {
+	reg := uint32(firstReg)
+	for i, f := range fields {
+		if i > 0 {
+			text += " . "
+		}
+		text += f.text
+		exprs = append(exprs, f.load(reg))
+		reg += uint32((f.size + 3) / 4)
+	}
+	return text, exprs
+}
+
+// InSet matches packets whose fields are a member of a set.
+func InSet(set string, fields ...Field) Part {
+	text, exprs := load(fields)
+	return Part{text + " @" + set, append(exprs, &expr.Lookup{SourceRegister: firstReg, SetName: set})}
+}
+
+// NotInSet matches packets whose fields are no member of a set.
+func NotInSet(set string, fields ...Field) Part {
+	text, exprs := load(fields)
+	return Part{text + " != @" + set, append(exprs, &expr.Lookup{SourceRegister: firstReg, SetName: set, Invert: true})}
+}
+
+// VMap gives the verdict that a map has for the fields, if it has one.
+func VMap(m string, fields ...Field) Part {
+	text, exprs := load(fields)
+	return Part{text + " vmap @" + m, append(exprs, &expr.Lookup{SourceRegister: firstReg, DestRegister: unix.NFT_REG_VERDICT, IsDestRegSet: true, SetName: m})}
+}
+
+// SetMarkFrom sets the mark to what a map has for the fields; where it has nothing
+// the rule ends.
+func SetMarkFrom(m string, fields ...Field) Part {
+	text, exprs := load(fields)
+	return Part{"meta mark set " + text + " map @" + m, append(exprs,
+		&expr.Lookup{SourceRegister: firstReg, DestRegister: 1, IsDestRegSet: true, SetName: m},
+		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1})}
+}
+
+// MarkBits matches marks that have, of the bits in mask, exactly those in value.
+func MarkBits(mask, value uint32) Part {
+	return Part{fmt.Sprintf("meta mark & 0x%08x == 0x%08x", mask, value), []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(mask), Xor: native32(0)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: native32(value)}}}
+}
+
+// MarkOr sets bits of the mark.
+func MarkOr(bits uint32) Part {
+	return Part{fmt.Sprintf("meta mark set meta mark | 0x%08x", bits), []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(^bits), Xor: native32(bits)},
+		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1}}}
+}
+
+// SetMark sets the mark.
+func SetMark(n uint32) Part {
+	return Part{fmt.Sprintf("meta mark set 0x%08x", n), []expr.Any{
+		&expr.Immediate{Register: 1, Data: native32(n)}, &expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1}}}
+}
+
+// ZoneFromMark takes the low 16 bits of the mark as conntrack zone. nft's own
+// language cannot say it; the kernel can.
+func ZoneFromMark() Part {
+	return Part{"ct zone set meta mark & 0x0000ffff", []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(0xffff), Xor: native32(0)},
+		&expr.Ct{Key: expr.CtKeyZONE, Register: 1, SourceRegister: true}}}
+}
+
+// NoTrack keeps a packet out of connection tracking.
+var NoTrack = Part{"notrack", []expr.Any{&expr.Notrack{}}}
+
+// Connection states.
+const (
+	Established = uint32(expr.CtStateBitESTABLISHED)
+	Related     = uint32(expr.CtStateBitRELATED)
+	Invalid     = uint32(expr.CtStateBitINVALID)
+)
+
+// CtState matches packets of connections in one of the states.
+func CtState(bits uint32) Part {
+	return Part{fmt.Sprintf("ct state & 0x%x != 0", bits), []expr.Any{
+		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(bits), Xor: native32(0)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: native32(0)}}}
+}
+
+// ipsDNAT is IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h.
+const ipsDNAT = 1 << 5
+
+// Translated matches connections whose destination was translated.
+func Translated(yes bool) Part {
+	op, text := expr.CmpOpNeq, "ct status dnat"
+	if !yes {
+		op, text = expr.CmpOpEq, "ct status ! dnat"
+	}
+	return Part{text, []expr.Any{&expr.Ct{Key: expr.CtKeySTATUS, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(ipsDNAT), Xor: native32(0)},
+		&expr.Cmp{Op: op, Register: 1, Data: native32(0)}}}
+}
+
+func verdict(text string, kind expr.VerdictKind, chain string) Part {
+	if chain != "" {
+		text += " " + chain
+	}
+	return Part{text, []expr.Any{&expr.Verdict{Kind: kind, Chain: chain}}}
+}
+
+// Verdicts.
+var (
+	Accept = verdict("accept", expr.VerdictAccept, "")
+	Drop   = verdict("drop", expr.VerdictDrop, "")
+	Return = verdict("return", expr.VerdictReturn, "")
+)
+
+// Jump calls a chain.
+func Jump(chain string) Part { return verdict("jump", expr.VerdictJump, chain) }
+
+// translate is dnat or snat to the address in register 1.
+func translate(kind expr.NATType, random bool) expr.Any {
+	return &expr.NAT{Type: kind, Family: unix.NFPROTO_IPV4, RegAddrMin: 1, FullyRandom: random}
+}
+
+// SNAT translates the source to an IPv4 address, with unpredictable ports.
+func SNAT(a netip.Addr) Part {
+	return Part{"snat to " + a.String() + " fully-random", []expr.Any{
+		&expr.Immediate{Register: 1, Data: a.AsSlice()}, translate(expr.NATTypeSourceNAT, true)}}
+}
+
+// SNATFrom translates the source to what a map has for it; where it has nothing
+// the rule ends.
+func SNATFrom(m string) Part {
+	return Part{"snat to ip saddr map @" + m, natFrom(m, IPSaddr, expr.NATTypeSourceNAT)}
+}
+
+// DNATFrom translates the destination to what a map has for it; where it has
+// nothing the rule ends.
+func DNATFrom(m string) Part {
+	return Part{"dnat to ip daddr map @" + m, natFrom(m, IPDaddr, expr.NATTypeDestNAT)}
+}
+
+func natFrom(m string, f Field, kind expr.NATType) []expr.Any {
+	return []expr.Any{f.load(1), &expr.Lookup{SourceRegister: 1, DestRegister: 1, IsDestRegSet: true, SetName: m}, translate(kind, false)}
+}
+
+// Redirect sends a connection to a port of this host.
+func Redirect(port int) Part {
+	b := binary.BigEndian.AppendUint16(nil, uint16(port))
+	return Part{fmt.Sprintf("redirect to :%d", port), []expr.Any{&expr.Immediate{Register: 1, Data: b}, &expr.Redir{RegisterProtoMin: 1}}}
+}
