@@ -39,7 +39,7 @@ func (w *world) repoint(c *weft.Caller, id, port string, fixed *string) error {
 
 func TestCreateFloatingIP(t *testing.T) {
 	w := newWorld(t)
-	second := w.subnet(w.ext, "198.51.100.0/24")
+	second := w.pool(w.ext, "198.51.100.0/24", 1)
 	for _, c := range []struct{ name, subnet, addr, want string }{
 		{"from a subnet", second.ID, "", "198.51.100.10"},
 		{"an address", "", "203.0.113.99", "203.0.113.99"},
@@ -192,7 +192,7 @@ func (w *world) readdress(id string, ips ...weft.FixedIP) error {
 		}
 		p := weft.Clone(old)
 		p.FixedIPs = ips
-		return (&fakePorts{hooks: w.Service}).UpdatePort(tx, old, p, weft.Given{"fixed_ips": true})
+		return w.core.UpdatePort(tx, old, p, weft.Given{"fixed_ips": true})
 	})
 }
 
@@ -205,7 +205,7 @@ func (w *world) deletePort(c *weft.Caller, id string) error {
 		if err := w.GuardPortDelete(tx, p); err != nil {
 			return err
 		}
-		return (&fakePorts{hooks: w.Service}).DeletePort(tx, p)
+		return w.core.DeletePort(tx, p)
 	})
 }
 

@@ -25,7 +25,7 @@ func TestCreateRouterWithGateway(t *testing.T) {
 		t.Errorf("router %+v", got)
 	}
 	p := get(w, store.Ports, got.GatewayPortID)
-	if p.DeviceID != r.ID || p.DeviceOwner != weft.OwnerRouterGateway || p.ProjectID != "" || p.HostID != got.HostID || p.HostID == "" || !p.AdminStateUp {
+	if p.DeviceID != r.ID || p.DeviceOwner != weft.OwnerRouterGateway || p.ProjectID != "" || p.HostID != got.HostID || !p.Bound() || !p.AdminStateUp {
 		t.Errorf("gateway port %+v", p)
 	}
 }
@@ -67,7 +67,7 @@ func TestUpdateGateway(t *testing.T) {
 	w := newWorld(t)
 	r := w.router("p1")
 	other := w.network("", true)
-	w.subnet(other, "198.51.100.0/24")
+	w.pool(other, "198.51.100.0/24", 1)
 	var last string // the gateway's port
 	for _, c := range []struct {
 		name    string

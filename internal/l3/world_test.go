@@ -6,10 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/core"
 	"github.com/weftnet/weft/internal/l3"
+	"github.com/weftnet/weft/internal/ml2"
+	"github.com/weftnet/weft/internal/ml2/mech/linuxbridge"
+	"github.com/weftnet/weft/internal/ml2/types/local"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -22,7 +24,8 @@ var (
 // of p2, and an L3 agent on each of two hosts.
 type world struct {
 	*testing.T
-	db *store.DB
+	db   *store.DB
+	core *core.Service
 	*l3.Service
 
 	ext, in4, in6, theirs     *weft.Network
@@ -32,22 +35,38 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "weft.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
+	w := &world{T: t}
+	w.db, w.core, w.Service = services(t)
+	for _, host := range []string{"h1", "h2"} {
+		w.agent(host, weft.AgentL3, time.Now())
+		w.agent(host, weft.AgentLinuxBridge, time.Now())
 	}
-	t.Cleanup(func() { db.Close() })
-	w := &world{T: t, db: db}
-	ports := &fakePorts{}
-	w.Service = l3.New(ports)
-	ports.hooks = w.Service
-	w.agent("h1", weft.AgentL3, time.Now())
-	w.agent("h2", weft.AgentL3, time.Now())
 	w.ext, w.in4, w.in6, w.theirs = w.network("", true), w.network("p1", false), w.network("p1", false), w.network("p2", false)
 	w.extSub, w.extSub6 = w.subnet(w.ext, "203.0.113.0/24"), w.subnet(w.ext, "2001:db8:e::/64")
 	w.subA, w.subB = w.subnet(w.in4, "10.0.1.0/24"), w.subnet(w.in4, "10.0.2.0/24")
 	w.sub6, w.theirsA = w.subnet(w.in6, "2001:db8:1::/64"), w.subnet(w.theirs, "10.0.3.0/24")
 	return w
+}
+
+// services is core and l3, wired to each other on an empty store.
+func services(t testing.TB) (*store.DB, *core.Service, *l3.Service) {
+	t.Helper()
+	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "weft.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	c := core.New(core.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeLocal}}, []ml2.Type{local.New()},
+		[]ml2.Mechanism{linuxbridge.New(75 * time.Second)}))
+	s := l3.New(c)
+	c.NetworkUpdating = append(c.NetworkUpdating, s.NetworkUpdating)
+	c.NetworkDeleting = append(c.NetworkDeleting, s.NetworkDeleting)
+	c.SubnetCreated = append(c.SubnetCreated, s.SubnetCreated)
+	c.SubnetUpdating = append(c.SubnetUpdating, s.SubnetUpdating)
+	c.SubnetDeleting = append(c.SubnetDeleting, s.SubnetDeleting)
+	c.PortUpdating = append(c.PortUpdating, s.PortUpdating)
+	c.PortDeleting = append(c.PortDeleting, s.PortDeleting)
+	return db, c, s
 }
 
 // as runs fn in a transaction of the caller.
@@ -93,12 +112,9 @@ func (w *world) agent(host, kind string, heartbeat time.Time) {
 
 func (w *world) network(project string, external bool) *weft.Network {
 	w.Helper()
-	n := &weft.Network{External: external, AdminStateUp: true, Status: weft.StatusActive}
+	n := &weft.Network{External: external, AdminStateUp: true}
 	n.ProjectID = project
-	w.must(admin, func(tx *store.Tx) error { return store.Networks.Insert(tx, n) })
-	if external {
-		w.rbac(n.ID, weft.AccessExternal, "*")
-	}
+	w.must(admin, func(tx *store.Tx) error { return w.core.CreateNetwork(tx, n, nil) })
 	return n
 }
 
@@ -109,8 +125,12 @@ func (w *world) rbac(network, action, target string) {
 	})
 }
 
-// subnet makes a subnet whose gateway is the first address.
-func (w *world) subnet(n *weft.Network, cidr string) *weft.Subnet {
+// subnet makes a subnet whose gateway is the first address. Addresses are given
+// out from the tenth on.
+func (w *world) subnet(n *weft.Network, cidr string) *weft.Subnet { return w.pool(n, cidr, 50) }
+
+// pool makes a subnet with size addresses to give out.
+func (w *world) pool(n *weft.Network, cidr string, size int) *weft.Subnet {
 	w.Helper()
 	prefix := netip.MustParsePrefix(cidr)
 	sub := &weft.Subnet{NetworkID: n.ID, CIDR: prefix, GatewayIP: weft.AddrOf(prefix.Addr().Next()), IPVersion: 4}
@@ -118,23 +138,18 @@ func (w *world) subnet(n *weft.Network, cidr string) *weft.Subnet {
 		sub.IPVersion = 6
 	}
 	sub.ProjectID = n.ProjectID
-	first := ten(prefix)
-	last := first
-	for range 50 {
-		last = last.Next()
-	}
-	sub.AllocationPools = []weft.AllocationPool{{Start: first, End: last}}
-	w.must(admin, func(tx *store.Tx) error { return store.Subnets.Insert(tx, sub) })
-	return sub
-}
-
-// ten is the tenth address of a prefix, from where the fake allocates.
-func ten(p netip.Prefix) netip.Addr {
-	a := p.Addr()
+	pool := weft.AllocationPool{Start: prefix.Addr()}
 	for range 10 {
-		a = a.Next()
+		pool.Start = pool.Start.Next()
 	}
-	return a
+	pool.End = pool.Start
+	for range size - 1 {
+		pool.End = pool.End.Next()
+	}
+	sub.AllocationPools = []weft.AllocationPool{pool}
+	given := weft.Given{"gateway_ip": true, "allocation_pools": true, "enable_dhcp": true}
+	w.must(admin, func(tx *store.Tx) error { return w.core.CreateSubnet(tx, sub, core.SubnetRequest{}, given) })
+	return sub
 }
 
 // port makes a port of a user with the given addresses, each "address" of a subnet.
@@ -142,7 +157,7 @@ func (w *world) port(project string, n *weft.Network, ips ...weft.FixedIP) *weft
 	w.Helper()
 	p := &weft.Port{NetworkID: n.ID, AdminStateUp: true, FixedIPs: ips}
 	p.ProjectID = project
-	w.must(admin, func(tx *store.Tx) error { return (&fakePorts{}).CreatePort(tx, p, weft.Given{"fixed_ips": true}) })
+	w.must(admin, func(tx *store.Tx) error { return w.core.CreatePort(tx, p, weft.Given{"fixed_ips": true}) })
 	return p
 }
 
@@ -226,76 +241,4 @@ func (w *world) routed() *weft.Router {
 	w.want(w.gateway(admin, r.ID, outside(w)), "")
 	w.attach(r.ID, w.subA)
 	return get(w, store.Routers, r.ID)
-}
-
-// fakePorts does what core does, as far as l3 can see: it gives addresses out
-// from the tenth of a subnet on, one of each IP version if none is asked for.
-type fakePorts struct{ hooks *l3.Service }
-
-func (f *fakePorts) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error {
-	if !given["fixed_ips"] {
-		subnets, err := store.Subnets.Find(tx, store.Eq("network_id", p.NetworkID))
-		if err != nil {
-			return err
-		}
-		seen := map[int]bool{}
-		for _, s := range subnets {
-			if !seen[s.IPVersion] {
-				p.FixedIPs = append(p.FixedIPs, weft.FixedIP{SubnetID: s.ID})
-			}
-			seen[s.IPVersion] = true
-		}
-	}
-	if err := f.assign(tx, p); err != nil {
-		return err
-	}
-	random := uuid.New()
-	p.MAC = weft.MAC{0xfa, 0x16, 0x3e, random[0], random[1], random[2]}
-	return store.Ports.Insert(tx, p)
-}
-
-func (f *fakePorts) assign(tx *store.Tx, p *weft.Port) error {
-	for i, ip := range p.FixedIPs {
-		if ip.SubnetID == "" {
-			found, err := tx.QueryRow("SELECT id FROM subnets WHERE network_id = ? AND ip_version = 4", []any{p.NetworkID}, &p.FixedIPs[i].SubnetID)
-			if err != nil || !found {
-				return err
-			}
-		}
-		if ip.IPAddress.IsValid() {
-			continue
-		}
-		s, err := store.Subnets.Get(tx, ip.SubnetID)
-		if err != nil {
-			return err
-		}
-		for a := ten(s.CIDR); ; a = a.Next() {
-			used, err := tx.Exists("SELECT 1 FROM ip_allocations WHERE subnet_id = ? AND sort = ?", s.ID, store.SortKey(a))
-			if err != nil {
-				return err
-			}
-			if !used {
-				p.FixedIPs[i].IPAddress = a
-				break
-			}
-		}
-	}
-	return nil
-}
-
-func (f *fakePorts) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) error {
-	if err := f.assign(tx, p); err != nil {
-		return err
-	}
-	if err := f.hooks.PortUpdating(tx, old, p); err != nil {
-		return err
-	}
-	return store.Ports.Update(tx, p)
-}
-
-func (f *fakePorts) DeletePort(tx *store.Tx, p *weft.Port) error {
-	if err := f.hooks.PortDeleting(tx, p); err != nil {
-		return err
-	}
-	return store.Ports.Delete(tx, p)
 }
