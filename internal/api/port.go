@@ -15,9 +15,15 @@ type PortService interface {
 	DeletePort(tx *store.Tx, p *weft.Port) error
 }
 
-// Ports is the table of ports. guard refuses deletions by users of ports that a
-// router or a floating IP lives on.
-func Ports(svc PortService, guard func(*store.Tx, *weft.Port) error) *Resource[weft.Port] {
+// PortGuard refuses what users may not do to ports that routers and floating IPs
+// live on.
+type PortGuard interface {
+	GuardPortUpdate(tx *store.Tx, old, p *weft.Port, given weft.Given) error
+	GuardPortDelete(tx *store.Tx, p *weft.Port) error
+}
+
+// Ports is the table of ports.
+func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 	return &Resource[weft.Port]{
 		Singular: "port", Plural: "ports", Table: store.Ports,
 		Attrs: table(ident(), standard(),
@@ -55,9 +61,14 @@ func Ports(svc PortService, guard func(*store.Tx, *weft.Port) error) *Resource[w
 				row("binding:vif_details", "V", Unset, anyType)),
 		),
 		Create: func(tx *store.Tx, p *weft.Port, rq Request) error { return svc.CreatePort(tx, p, rq.Given) },
-		Update: func(tx *store.Tx, old, p *weft.Port, rq Request) error { return svc.UpdatePort(tx, old, p, rq.Given) },
+		Update: func(tx *store.Tx, old, p *weft.Port, rq Request) error {
+			if err := guard.GuardPortUpdate(tx, old, p, rq.Given); err != nil {
+				return err
+			}
+			return svc.UpdatePort(tx, old, p, rq.Given)
+		},
 		Delete: func(tx *store.Tx, p *weft.Port) error {
-			if err := guard(tx, p); err != nil {
+			if err := guard.GuardPortDelete(tx, p); err != nil {
 				return err
 			}
 			return svc.DeletePort(tx, p)
