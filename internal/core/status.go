@@ -23,11 +23,14 @@ func (s *Service) SetPortStatuses(tx *store.Tx, hostID string, reports []host.Po
 }
 
 func setStatuses(tx *store.Tx, hostID string, reports []host.PortReport) error {
-	ids := make([]any, len(reports))
 	byID := make(map[string]host.PortReport, len(reports))
-	for i, r := range reports {
-		ids[i] = r.ID
+	var ids []any
+	for _, r := range reports {
+		ids = append(ids, r.ID)
 		byID[r.ID] = r
+	}
+	for len(ids)&(len(ids)-1) != 0 { // few lengths make few statements to keep prepared
+		ids = append(ids, ids[0])
 	}
 	ports, err := store.Ports.Find(tx, store.Eq("host_id", hostID), store.In("id", ids...))
 	return each(ports, err, func(p *weft.Port) error {
