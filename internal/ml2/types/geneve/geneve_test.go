@@ -1,0 +1,22 @@
+package geneve_test
+
+import (
+	"testing"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/ml2"
+	"github.com/weftnet/weft/internal/ml2/ml2test"
+	"github.com/weftnet/weft/internal/ml2/types/geneve"
+)
+
+func id(n int64) *int64 { return &n }
+
+func TestType(t *testing.T) {
+	ml2test.Type(t, ml2test.TypeCase{
+		Type: geneve.New([]ml2.Range{{Min: 1, Max: 10}, {Min: 5, Max: 12}, {Min: 20, Max: 20}}, geneve.DefaultHeader, ml2.MTU{}), Tenant: true, Room: 13, InUse: "TunnelIdInUse", LargeMTU: 1450,
+		Good: []weft.Provider{{NetworkType: "geneve", SegmentationID: id(5)}, {NetworkType: "geneve", SegmentationID: id(1<<24 - 1)}},
+		Bad: []weft.Provider{
+			{NetworkType: "geneve", PhysicalNetwork: "p"}, {NetworkType: "geneve", SegmentationID: id(0)}, {NetworkType: "geneve", SegmentationID: id(1<<24 - 1 + 1)},
+		},
+	})
+}
