@@ -206,7 +206,7 @@ func (c *computation) dhcp(network string, ports []*weft.Port) *host.DHCP {
 	if own == nil || !c.networks[network].AdminStateUp {
 		return nil
 	}
-	return &host.DHCP{PortID: own.ID, MAC: own.MAC, Addresses: c.addresses(own), Domain: c.domain, Metadata: !routed}
+	return &host.DHCP{PortID: own.ID, MAC: own.MAC, Addresses: c.addresses(own), Domain: c.domain, Metadata: !routed, Revision: own.Revision}
 }
 
 // peers are the tunnel ends of other hosts behind which ports of this host's

@@ -74,6 +74,7 @@ type DHCP struct {
 	Addresses []Address // one per subnet it serves
 	Domain    string    // DNS search domain without trailing dot, e.g. "openstacklocal"
 	Metadata  bool      // also answer 169.254.169.254 here: no router does on this network
+	Revision  int64     // of the port, echoed in the Report
 }
 
 // Address is an interface address and the subnet it is from.
@@ -168,7 +169,8 @@ type FloatingIP struct {
 }
 
 // Report is what an agent has realised of a State; it is what makes ports
-// ACTIVE. Ports lists every port of the State that exists on the host.
+// ACTIVE. Ports lists the ports of the State of which the server has not been told
+// the same before; the first report of an agent lists all.
 type Report struct {
 	Host        string
 	Revision    int64

@@ -32,8 +32,11 @@ type Agent struct {
 	cfg  Config
 	log  *slog.Logger
 
-	seen   *observed         // what the kernel has, if we have not changed it since
-	failed map[string]string // network id -> why Prepare could not do it
+	seen    *observed          // what the kernel has, if we have not changed it since
+	index   map[string]int     // of interfaces seen or made last
+	failed  map[string]string  // network id -> why Prepare could not do it
+	settled map[string]settled // what Wire left as it shall be, by name
+	waiting bool               // Prune waits for others to leave bridges
 }
 
 // New makes an Agent for the namespace of h, which stays the caller's.
@@ -52,7 +55,7 @@ func (a *Agent) Prepare(ctx context.Context, s *host.State) error {
 	if err != nil {
 		return err
 	}
-	a.seen = o
+	a.see(o)
 	ops, failed := planNetworks(&a.cfg, s, o)
 	errs := a.apply(ctx, ops)
 	for id, err := range errs {
@@ -87,6 +90,7 @@ func (a *Agent) Wire(ctx context.Context, s *host.State, hold string) (map[strin
 			reasons[id] = err.Error()
 		}
 	}
+	a.settle(s, reasons)
 	return reasons, errors.Join(all...)
 }
 
@@ -97,18 +101,22 @@ func (a *Agent) Prune(ctx context.Context, s *host.State) error {
 	if err != nil {
 		return err
 	}
-	if len(unwanted(s, &a.cfg, o)) == 0 {
+	if a.waiting = len(unwanted(s, &a.cfg, o)) > 0; !a.waiting {
 		return nil
 	}
 	// Routers and DHCP services may have left a bridge since.
 	if o, err = observe(a.link, &a.cfg, s); err != nil {
 		return err
 	}
+	a.see(o)
 	var all []error
 	for _, err := range a.apply(ctx, planPrune(&a.cfg, s, o)) {
 		all = append(all, err)
 	}
-	return errors.Join(all...)
+	if o, err = a.observed(s); err == nil {
+		a.waiting = len(unwanted(s, &a.cfg, o)) > 0
+	}
+	return errors.Join(append(all, err)...)
 }
 
 // Cleanup deletes every link that is ours, whoever of us made it, and gives
@@ -118,6 +126,7 @@ func (a *Agent) Cleanup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.see(o)
 	var all []error
 	for _, err := range a.apply(ctx, planCleanup(&a.cfg, o)) {
 		all = append(all, err)
@@ -132,15 +141,25 @@ func (a *Agent) observed(s *host.State) (*observed, error) {
 		return a.seen, nil
 	}
 	o, err := observe(a.link, &a.cfg, s)
-	a.seen = o
+	if err == nil {
+		a.see(o)
+	}
 	return o, err
+}
+
+func (a *Agent) see(o *observed) {
+	a.seen = o
+	a.index = make(map[string]int, len(o.links))
+	for _, l := range o.links {
+		a.index[l.Name] = l.Index
+	}
 }
 
 // apply does the operations in order and returns what failed, by the object the
 // operation was for. After a failure the rest of the same object is left out.
 func (a *Agent) apply(ctx context.Context, ops []Op) map[string]error {
 	errs := map[string]error{}
-	k := &kernel{Handle: a.link, index: map[string]int{}}
+	k := &kernel{a.link, a.index}
 	for _, op := range ops {
 		if errs[op.For] != nil {
 			continue

@@ -15,6 +15,7 @@ type Event struct {
 	Name    string
 	Alias   string
 	Master  int
+	MTU     int
 	Up      bool
 	Deleted bool
 	Lost    bool // events before this one were lost, which says nothing itself: look afresh
@@ -79,7 +80,7 @@ func receive(s *nl.NetlinkSocket) ([]Event, error) {
 		if err != nil || nl.DeserializeIfInfomsg(m.Data).Family == unix.AF_BRIDGE {
 			continue // bridges tell of their ports' states in messages of their own
 		}
-		events = append(events, Event{Index: l.Index, Name: l.Name, Alias: l.Alias, Master: l.Master,
+		events = append(events, Event{Index: l.Index, Name: l.Name, Alias: l.Alias, Master: l.Master, MTU: l.MTU,
 			Up: l.Up, Deleted: m.Header.Type == unix.RTM_DELLINK})
 	}
 	return events, nil

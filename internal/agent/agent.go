@@ -1,0 +1,228 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/host"
+)
+
+// Source tells what the host must be.
+type Source interface {
+	// State blocks until there is a State whose revision is greater than after, or
+	// ctx ends. Below zero, after asks for the present State.
+	State(ctx context.Context, after int64) (*host.State, error)
+}
+
+// Reporter is told what the host is. When Report returns nil the server has it
+// for good, and is not told again.
+type Reporter interface {
+	Report(ctx context.Context, r host.Report) error
+}
+
+// L2 wires networks and ports. Its methods are called from one goroutine.
+type L2 interface {
+	// Prepare makes networks, with no port of an instance on them yet.
+	Prepare(ctx context.Context, s *host.State) error
+
+	// Wire connects ports, and returns for each of the State why it is not
+	// connected, or "". A hold that is not empty is a reason to connect nothing new.
+	Wire(ctx context.Context, s *host.State, hold string) (map[string]string, error)
+
+	// Prune deletes networks that are not in the State.
+	Prune(ctx context.Context, s *host.State) error
+
+	// Concerns reports whether an event is news: not what Wire left behind.
+	Concerns(e link.Event) bool
+
+	// Cleanup deletes everything that is ours.
+	Cleanup(ctx context.Context) error
+}
+
+// Module realises a further part of a State.
+type Module struct {
+	Name     string
+	Converge func(ctx context.Context, s *host.State) (Result, error)
+}
+
+// Result is what a module can tell of the things it serves.
+type Result struct {
+	Ports       map[string]string // id of a port that is the module's own -> why it does not work, or ""
+	FloatingIPs map[string]string // id -> status
+}
+
+// Config is what an Agent is made of.
+type Config struct {
+	Host     string
+	Source   Source
+	Reporter Reporter
+	Events   func(context.Context) (<-chan link.Event, error) // a link.Handle's Watch
+	L2       L2
+	Firewall func(context.Context, *host.State) error // between L2's Prepare and Wire; nil: none
+	Modules  []Module                                 // after L2's Wire, in this order
+	Log      *slog.Logger
+}
+
+// Agent keeps one host.
+type Agent struct {
+	Config
+	state   *host.State // nil: not known yet
+	sent    report      // what the server has
+	failing bool        // the last full pass, or one since
+	backoff backoff
+}
+
+// New makes an Agent.
+func New(c Config) *Agent { return &Agent{Config: c} }
+
+// Run keeps the host until ctx ends, and then returns nil, leaving everything on
+// the host as it is. An error is that the kernel's events cannot be had.
+func (a *Agent) Run(ctx context.Context) error {
+	events, err := a.Events(ctx)
+	if err != nil {
+		return err
+	}
+	states := make(chan *host.State)
+	go a.follow(ctx, states)
+	retry := time.NewTimer(0)
+	retry.Stop()
+	defer retry.Stop()
+	for {
+		full := true // all modules, not only those that wire ports
+		select {
+		case <-ctx.Done():
+			return nil
+		case a.state = <-states:
+		case <-retry.C:
+		case e, ok := <-events:
+			if !ok {
+				if events, err = a.Events(ctx); err != nil && ctx.Err() == nil {
+					return err
+				}
+				break
+			}
+			news := a.news(e, events)
+			if !news.any {
+				continue
+			}
+			// What failed is left to its time: our own attempts make events.
+			full = news.beyondPorts && !a.failing
+		}
+		if a.state == nil {
+			continue
+		}
+		switch ok := a.pass(ctx, full); {
+		case !ok && (full || !a.failing):
+			a.failing = true
+			retry.Reset(a.backoff.next())
+		case ok && full:
+			a.failing = false
+			a.backoff.reset()
+			retry.Stop()
+		}
+	}
+}
+
+// follow asks for State after State. One that the agent has no time for is
+// replaced by the next.
+func (a *Agent) follow(ctx context.Context, out chan<- *host.State) {
+	next := make(chan *host.State)
+	go a.ask(ctx, next)
+	var latest *host.State
+	for {
+		to := out
+		if latest == nil {
+			to = nil
+		}
+		select {
+		case latest = <-next:
+		case to <- latest:
+			latest = nil
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (a *Agent) ask(ctx context.Context, next chan<- *host.State) {
+	after := int64(-1)
+	var wait backoff
+	for ctx.Err() == nil {
+		s, err := a.Source.State(ctx, after)
+		if err != nil {
+			if ctx.Err() == nil {
+				a.Log.Warn("cannot learn the state of this host", "host", a.Host, "error", err)
+			}
+			sleep(ctx, wait.next())
+			continue
+		}
+		wait.reset()
+		after = s.Revision
+		select {
+		case next <- s:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// newsOf says what events are about.
+type newsOf struct {
+	any         bool
+	beyondPorts bool // something else than instances' taps
+}
+
+// news takes all events that have come by now together, and looks at the last of
+// each interface: what was in between is over.
+func (a *Agent) news(first link.Event, events <-chan link.Event) newsOf {
+	last := map[string]link.Event{first.Name: first}
+	for waiting := true; waiting; {
+		select {
+		case e, ok := <-events:
+			if waiting = ok; ok {
+				last[e.Name] = e
+			}
+		default:
+			waiting = false
+		}
+	}
+	taps := map[string]bool{}
+	if a.state != nil {
+		for i := range a.state.Ports {
+			taps[host.TapName(a.state.Ports[i].ID)] = true
+		}
+	}
+	var n newsOf
+	for name, e := range last {
+		if e.Lost || a.L2.Concerns(e) {
+			n.any = true
+			n.beyondPorts = n.beyondPorts || !taps[name]
+		}
+	}
+	return n
+}
+
+// backoff grows from the first failure to a steady rhythm.
+type backoff struct{ last time.Duration }
+
+const (
+	firstRetry = 50 * time.Millisecond
+	lastRetry  = 15 * time.Second
+)
+
+func (b *backoff) next() time.Duration {
+	b.last = min(max(2*b.last, firstRetry), lastRetry)
+	return b.last
+}
+
+func (b *backoff) reset() { b.last = 0 }
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

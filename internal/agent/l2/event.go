@@ -1,0 +1,65 @@
+package l2
+
+import (
+	"strings"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/host"
+)
+
+// settled is how Wire left an interface, as far as events tell. A master below
+// zero is any.
+type settled struct {
+	master int
+	mtu    int
+}
+
+const anyMaster = -1
+
+// settle notes what is as it shall be after Wire.
+func (a *Agent) settle(s *host.State, reasons map[string]string) {
+	a.settled = map[string]settled{}
+	mtu := map[string]int{}
+	for i := range s.Networks {
+		n := &s.Networks[i]
+		mtu[n.ID] = n.MTU
+		if a.failed[n.ID] != "" {
+			continue
+		}
+		bridge := host.BridgeName(n.ID)
+		a.settled[bridge] = settled{0, n.MTU}
+		switch n.Segment.Type {
+		case weft.TypeVXLAN:
+			a.settled[vxlanName(n.Segment.ID)] = settled{a.index[bridge], n.MTU}
+		case weft.TypeVLAN:
+			a.settled[vlanName(a.cfg.Physnets[n.Segment.PhysicalNetwork], n.Segment.ID)] = settled{a.index[bridge], n.MTU}
+		}
+	}
+	for tap := range served(s) {
+		a.settled[tap] = settled{anyMaster, 0}
+	}
+	for i := range s.Ports {
+		if p := &s.Ports[i]; reasons[p.ID] == "" {
+			a.settled[host.TapName(p.ID)] = settled{a.index[host.BridgeName(p.NetworkID)], mtu[p.NetworkID]}
+		}
+	}
+}
+
+// Concerns reports whether an event says something new to us: a device that may
+// be of a network or port, and is not as Wire left it.
+func (a *Agent) Concerns(e link.Event) bool {
+	want, known := a.settled[e.Name]
+	switch {
+	case known && !e.Deleted && e.Up:
+		if want.master == anyMaster {
+			return e.Master == 0
+		}
+		return e.Master != want.master || e.MTU != want.mtu
+	case known || a.waiting:
+		return true
+	case strings.HasPrefix(e.Name, "tap"):
+		return !e.Deleted || e.Master != 0
+	}
+	return strings.HasPrefix(e.Alias, networkMark) || isPhysical(&a.cfg, link.Link{Name: e.Name})
+}
