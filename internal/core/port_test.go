@@ -277,3 +277,22 @@ func TestFloatingIPPortStatus(t *testing.T) {
 		t.Errorf("status %s", p.Status)
 	}
 }
+
+func TestRetryBindings(t *testing.T) {
+	b := newBench(t)
+	n := b.network()
+	b.subnet(n, "10.0.0.0/24")
+	p := b.port(&weft.Port{NetworkID: n.ID, HostID: "h2"})
+	retry := func() {
+		b.must(func(tx *store.Tx) error { return b.s.RetryBindings(tx, "h2") })
+	}
+	retry()
+	if got := b.getPort(p.ID); got.VIFType != "binding_failed" || got.Revision != 1 {
+		t.Errorf("without an agent: %s, revision %d", got.VIFType, got.Revision)
+	}
+	b.host("h2")
+	retry()
+	if got := b.getPort(p.ID); got.VIFType != "bridge" || got.BoundRevision != 2 || len(b.dhcpAddresses(n)) != 1 {
+		t.Errorf("with an agent: %+v", got)
+	}
+}

@@ -10,11 +10,8 @@ import (
 // secure settles what protects a port: its groups, its address pairs and whether
 // it is protected at all. old is nil for a new port.
 func (s *Service) secure(tx *store.Tx, old, p *weft.Port, given weft.Given) error {
-	if p.Trusted() {
+	if old == nil && p.Trusted() {
 		p.PortSecurity = false
-		if old == nil && !given["security_groups"] {
-			p.SecurityGroups = nil
-		}
 	}
 	if err := s.settlePairs(p, given); err != nil {
 		return err

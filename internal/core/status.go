@@ -49,3 +49,25 @@ func setStatuses(tx *store.Tx, hostID string, reports []host.PortReport) error {
 		return store.Ports.Update(tx, p)
 	})
 }
+
+// RetryBindings binds again the ports of a host that no driver could carry, when
+// an agent there appears or comes back to life.
+func (s *Service) RetryBindings(tx *store.Tx, hostID string) error {
+	ports, err := store.Ports.Find(tx, store.Eq("host_id", hostID))
+	return each(ports, err, func(p *weft.Port) error {
+		if p.Bound() {
+			return nil
+		}
+		v, err := look(tx, p.NetworkID, p.MAC)
+		if err != nil {
+			return err
+		}
+		if err := s.bind(tx, v, p, p.Revision+1); err != nil || !p.Bound() {
+			return err
+		}
+		if err := store.Ports.Update(tx, p); err != nil {
+			return err
+		}
+		return s.schedule(tx, v, p)
+	})
+}

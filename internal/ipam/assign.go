@@ -1,7 +1,6 @@
 package ipam
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -221,11 +220,11 @@ func (a *assignment) named(ip weft.FixedIP) error {
 		return weft.Errorf(weft.BadRequest, "AllocationOnAutoAddressSubnet",
 			"IPv6 address %s cannot be directly assigned to a port on subnet %s as the subnet is configured for automatic addresses", ip.IPAddress, sn.ID)
 	}
-	taken, err := takenOf(a.tx, sn.ID, []netip.Addr{ip.IPAddress})
+	used, err := taken(a.tx, sn.ID, ip.IPAddress)
 	if err != nil {
 		return err
 	}
-	if len(taken) > 0 || a.pending[ip] {
+	if used || a.pending[ip] {
 		return weft.Errorf(weft.Conflict, "IpAddressAlreadyAllocated", "IP address %s already allocated in subnet %s", ip.IPAddress, sn.ID)
 	}
 	a.take(ip)

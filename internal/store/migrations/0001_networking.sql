@@ -42,7 +42,7 @@ CREATE INDEX ports_project ON ports (project_id);
 CREATE UNIQUE INDEX ports_mac ON ports (network_id, mac_address);
 CREATE INDEX ports_device ON ports (device_id);
 CREATE INDEX ports_host ON ports (host_id);
-CREATE INDEX ports_owner ON ports (device_owner);
+CREATE INDEX ports_owner ON ports (device_owner, network_id);
 CREATE TABLE ip_allocations (
   subnet_id TEXT NOT NULL REFERENCES subnets (id), sort TEXT NOT NULL, ip TEXT NOT NULL,
   port_id TEXT NOT NULL REFERENCES ports (id) ON DELETE CASCADE, PRIMARY KEY (subnet_id, sort)
