@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"sort"
 	"strings"
 
@@ -188,15 +189,31 @@ func (s *schema) unknown(in map[string]any) error {
 }
 
 // overlay sets the fields of a noun that values names, by way of JSON. Values
-// that are no fields of the noun are left to the service.
+// that are no fields of the noun are left to the service. Fields are emptied first:
+// decoding into a list would keep what old elements have and new ones lack.
 func overlay(noun any, values map[string]any) error {
 	data, err := json.Marshal(values)
 	if err != nil {
 		return fmt.Errorf("encoding accepted values: %w", err)
 	}
+	clearFields(reflect.ValueOf(noun).Elem(), values)
 	if err := json.Unmarshal(data, noun); err != nil {
 		// The types of the table let something through that the noun cannot hold.
 		return weft.Invalid("%v", err)
 	}
 	return nil
+}
+
+// clearFields sets the fields named in values to zero.
+func clearFields(v reflect.Value, values map[string]any) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch _, named := values[name]; {
+		case f.Anonymous && f.Type.Kind() == reflect.Struct:
+			clearFields(v.Field(i), values)
+		case named && name != "":
+			v.Field(i).SetZero()
+		}
+	}
 }

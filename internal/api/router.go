@@ -32,13 +32,23 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router]) *Resourc
 				row("availability_zones", "V", Unset, anyType)),
 			ext("l3-flavors", row("flavor_id", "CVS", nil, uuidType.orNull())),
 		),
-		Create: func(tx *store.Tx, r *weft.Router, rq Request) error { return svc.CreateRouter(tx, r, rq.Given) },
+		Create: func(tx *store.Tx, r *weft.Router, rq Request) error { return svc.CreateRouter(tx, r, withMembers(rq)) },
 		Update: func(tx *store.Tx, old, r *weft.Router, rq Request) error {
 			return svc.UpdateRouter(tx, old, r, rq.Given)
 		},
 		Delete:  svc.DeleteRouter,
 		Actions: actions,
 	}
+}
+
+// withMembers is the attributes given and, spelled as in policy, the members given
+// of the gateway: whether enable_snat was named makes a difference.
+func withMembers(rq Request) weft.Given {
+	m, _ := rq.Values["external_gateway_info"].(map[string]any)
+	for name := range m {
+		rq.Given["external_gateway_info:"+name] = true
+	}
+	return rq.Given
 }
 
 // gatewayInfo is null or the description of a gateway; {} stands for null. What is

@@ -4,7 +4,7 @@ import "github.com/weftnet/weft"
 
 // Routers keeps routers.
 var Routers = Table[weft.Router]{
-	Name: "routers", Noun: "router", NotFound: "RouterNotFound", Quota: true,
+	Name: "routers", Noun: "router", NotFound: "RouterNotFound", Ending: " could not be found", Quota: true,
 	Columns: []Column[weft.Router]{
 		{Name: "name", Value: func(r *weft.Router) any { return r.Name }},
 		{Name: "description", Value: func(r *weft.Router) any { return r.Description }},
@@ -22,7 +22,7 @@ var Routers = Table[weft.Router]{
 
 // FloatingIPs keeps floating IPs.
 var FloatingIPs = Table[weft.FloatingIP]{
-	Name: "floatingips", Noun: "floatingip", NotFound: "FloatingIPNotFound", Label: "Floating IP", Quota: true,
+	Name: "floatingips", Noun: "floatingip", NotFound: "FloatingIPNotFound", Label: "Floating IP", Ending: " could not be found", Quota: true,
 	Columns: []Column[weft.FloatingIP]{
 		{Name: "description", Value: func(f *weft.FloatingIP) any { return f.Description }},
 		{Name: "floating_network_id", Value: func(f *weft.FloatingIP) any { return f.FloatingNetworkID }},

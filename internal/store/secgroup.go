@@ -4,7 +4,7 @@ import "github.com/weftnet/weft"
 
 // SecurityGroups keeps security groups.
 var SecurityGroups = Table[weft.SecurityGroup]{
-	Name: "security_groups", Noun: "security_group", NotFound: "SecurityGroupNotFound", Label: "Security group", Quota: true,
+	Name: "security_groups", Noun: "security_group", NotFound: "SecurityGroupNotFound", Label: "Security group", Ending: " does not exist", Quota: true,
 	Columns: []Column[weft.SecurityGroup]{
 		{Name: "name", Value: func(g *weft.SecurityGroup) any { return g.Name }},
 		{Name: "description", Value: func(g *weft.SecurityGroup) any { return g.Description }},
@@ -30,7 +30,7 @@ var SecurityGroups = Table[weft.SecurityGroup]{
 
 // SecurityGroupRules keeps the rules of security groups.
 var SecurityGroupRules = Table[weft.SecurityGroupRule]{
-	Name: "security_group_rules", Noun: "security_group_rule", NotFound: "SecurityGroupRuleNotFound", Label: "Security group rule", Quota: true,
+	Name: "security_group_rules", Noun: "security_group_rule", NotFound: "SecurityGroupRuleNotFound", Label: "Security group rule", Ending: " does not exist", Quota: true,
 	Columns: []Column[weft.SecurityGroupRule]{
 		{Name: "security_group_id", Value: func(r *weft.SecurityGroupRule) any { return r.SecurityGroupID }},
 		{Name: "direction", Value: func(r *weft.SecurityGroupRule) any { return r.Direction }},

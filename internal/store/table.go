@@ -18,6 +18,7 @@ type Table[T any] struct {
 	Noun     string // as quotas and errors name it: "port"
 	NotFound string // Neutron's error type: "PortNotFound"
 	Label    string // how the message begins: "Port"; "" is NotFound without its ending
+	Ending   string // how the message ends; "" is " could not be found."
 
 	Columns  []Column[T]
 	Computed []Computed
@@ -71,6 +72,9 @@ func (t Table[T]) Ready() *Table[T] {
 	if t.Label == "" {
 		t.Label = strings.TrimSuffix(t.NotFound, "NotFound")
 	}
+	if t.Ending == "" {
+		t.Ending = " could not be found."
+	}
 	return &t
 }
 
@@ -78,7 +82,7 @@ func meta(v any) *weft.Meta { return v.(interface{ Base() *weft.Meta }).Base() }
 
 // Missing is the error for an id that does not exist, or not for the caller.
 func (t *Table[T]) Missing(id string) error {
-	return weft.Errorf(weft.NotFound, t.NotFound, "%s %s could not be found.", t.Label, id)
+	return weft.Errorf(weft.NotFound, t.NotFound, "%s %s%s", t.Label, id, t.Ending)
 }
 
 // Encode is the stored form of a noun.

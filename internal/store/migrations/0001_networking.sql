@@ -67,7 +67,7 @@ CREATE TABLE security_group_rules (
   normalized_cidr TEXT NOT NULL, description TEXT NOT NULL
 );
 CREATE INDEX security_group_rules_project ON security_group_rules (project_id);
-CREATE INDEX security_group_rules_group ON security_group_rules (security_group_id);
+CREATE INDEX security_group_rules_group ON security_group_rules (security_group_id, protocol, port_range_min);
 CREATE INDEX security_group_rules_remote ON security_group_rules (remote_group_id);
 
 CREATE TABLE routers (
