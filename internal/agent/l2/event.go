@@ -19,7 +19,7 @@ const anyMaster = -1
 
 // settle notes what is as it shall be after Wire.
 func (a *Agent) settle(s *host.State, reasons map[string]string) {
-	a.settled = map[string]settled{}
+	a.settled, a.unsettled = map[string]settled{}, map[string]bool{}
 	mtu := map[string]int{}
 	for i := range s.Networks {
 		n := &s.Networks[i]
@@ -40,14 +40,17 @@ func (a *Agent) settle(s *host.State, reasons map[string]string) {
 		a.settled[tap] = settled{anyMaster, 0}
 	}
 	for i := range s.Ports {
-		if p := &s.Ports[i]; reasons[p.ID] == "" {
-			a.settled[host.TapName(p.ID)] = settled{a.index[host.BridgeName(p.NetworkID)], mtu[p.NetworkID]}
+		p := &s.Ports[i]
+		if reasons[p.ID] != "" {
+			a.unsettled[host.TapName(p.ID)] = true
+			continue
 		}
+		a.settled[host.TapName(p.ID)] = settled{a.index[host.BridgeName(p.NetworkID)], mtu[p.NetworkID]}
 	}
 }
 
-// Concerns reports whether an event says something new to us: a device that may
-// be of a network or port, and is not as Wire left it.
+// Concerns reports whether an event says something new to us: a device of a
+// network or port that is not as Wire left it, or a stranger on a bridge.
 func (a *Agent) Concerns(e link.Event) bool {
 	want, known := a.settled[e.Name]
 	switch {
@@ -56,10 +59,12 @@ func (a *Agent) Concerns(e link.Event) bool {
 			return e.Master == 0
 		}
 		return e.Master != want.master || e.MTU != want.mtu
-	case known || a.waiting:
+	case known || a.unsettled[e.Name]:
+		return true
+	case a.waiting && (e.Deleted || e.Master == 0):
 		return true
 	case strings.HasPrefix(e.Name, "tap"):
-		return !e.Deleted || e.Master != 0
+		return !e.Deleted && e.Master != 0
 	}
 	return strings.HasPrefix(e.Alias, networkMark) || isPhysical(&a.cfg, link.Link{Name: e.Name})
 }

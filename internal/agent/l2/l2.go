@@ -35,8 +35,10 @@ type Agent struct {
 	seen    *observed          // what the kernel has, if we have not changed it since
 	index   map[string]int     // of interfaces seen or made last
 	failed  map[string]string  // network id -> why Prepare could not do it
-	settled map[string]settled // what Wire left as it shall be, by name
 	waiting bool               // Prune waits for others to leave bridges
+	settled map[string]settled // what Wire left as it shall be, by name
+
+	unsettled map[string]bool // taps of the State that it did not
 }
 
 // New makes an Agent for the namespace of h, which stays the caller's.
