@@ -1,0 +1,192 @@
+package identity
+
+import (
+	"encoding/json"
+
+	"github.com/weftnet/weft"
+)
+
+// userRef names a user, by id or by name in a domain.
+type userRef struct {
+	id     string
+	name   string
+	domain domainRef
+}
+
+// domainRef names a domain, by id or by name.
+type domainRef struct{ id, name string }
+
+// projectRef names a project, by id or by name in a domain.
+type projectRef struct {
+	id     string
+	name   string
+	domain domainRef
+}
+
+// authRequest is what a client asks for when it asks for a token.
+type authRequest struct {
+	methods  []string
+	user     userRef // of the method password
+	password string
+	token    string // of the method token
+
+	scope    string // "project", "domain", "system", "unscoped", or "" where the request does not say
+	project  projectRef
+	inDomain domainRef
+}
+
+// parseAuth reads the body of POST /v3/auth/tokens. Errors are for the client and
+// repeat no secret.
+func parseAuth(body []byte) (*authRequest, error) {
+	outer, err := object(body, "")
+	if err != nil {
+		return nil, badRequest("Malformed json in request body")
+	}
+	auth, err := part(outer, "auth", "request body")
+	if err != nil {
+		return nil, err
+	}
+	id, err := part(auth, "identity", "auth")
+	if err != nil {
+		return nil, err
+	}
+	a := new(authRequest)
+	if err := a.parseIdentity(id); err != nil {
+		return nil, err
+	}
+	if raw, given := auth["scope"]; given {
+		return a, a.parseScope(raw)
+	}
+	return a, nil
+}
+
+// part is an object within an object.
+func part(of map[string]json.RawMessage, key, in string) (map[string]json.RawMessage, error) {
+	raw, given := of[key]
+	if !given {
+		return nil, expecting(key, in)
+	}
+	var m map[string]json.RawMessage
+	if json.Unmarshal(raw, &m) != nil || m == nil {
+		return nil, badRequest("Invalid input for field '%s': it is not of type 'object'", key)
+	}
+	return m, nil
+}
+
+// secretText is a string that errors do not repeat; absent is "".
+func secretText(of map[string]json.RawMessage, key string) (string, error) {
+	var s string
+	if raw, given := of[key]; given && (json.Unmarshal(raw, &s) != nil || !storable(s)) {
+		return "", badRequest("Invalid input for field '%s': it is not of type 'string'", key)
+	}
+	return s, nil
+}
+
+func (a *authRequest) parseIdentity(id map[string]json.RawMessage) error {
+	if err := json.Unmarshal(id["methods"], &a.methods); err != nil || a.methods == nil {
+		return expecting("methods", "identity")
+	}
+	for _, method := range a.methods {
+		var err error
+		switch method {
+		case "password":
+			err = a.parsePassword(id)
+		case "token":
+			var t map[string]json.RawMessage
+			if t, err = part(id, "token", "identity"); err == nil {
+				a.token, err = secretText(t, "id")
+			}
+		default:
+			err = weft.Errorf(weft.Unauthorized, "AuthMethodNotSupported", "Attempted to authenticate with an unsupported method.")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *authRequest) parsePassword(id map[string]json.RawMessage) error {
+	outer, err := part(id, "password", "identity")
+	if err != nil {
+		return err
+	}
+	u, err := part(outer, "user", "password")
+	if err != nil {
+		return err
+	}
+	if _, given := u["password"]; !given {
+		return expecting("password", "user")
+	}
+	if a.password, err = passwordIn(u["password"]); err != nil {
+		return err
+	}
+	a.user.id, a.user.name, a.user.domain, err = reference(u, "user")
+	return err
+}
+
+// reference reads an id, or a name and a domain.
+func reference(of map[string]json.RawMessage, what string) (id, name string, in domainRef, err error) {
+	if id, err = secretText(of, "id"); err != nil || id != "" {
+		return id, "", in, err
+	}
+	if name, err = secretText(of, "name"); err != nil {
+		return "", "", in, err
+	}
+	if name == "" {
+		return "", "", in, expecting("name or id", what)
+	}
+	d, err := part(of, "domain", what)
+	if err == nil {
+		in, err = domainReference(d)
+	}
+	return "", name, in, err
+}
+
+func domainReference(of map[string]json.RawMessage) (d domainRef, err error) {
+	if d.id, err = secretText(of, "id"); err != nil {
+		return d, err
+	}
+	if d.name, err = secretText(of, "name"); err != nil {
+		return d, err
+	}
+	if d.id == "" && d.name == "" {
+		return d, expecting("name or id", "domain")
+	}
+	return d, nil
+}
+
+func (a *authRequest) parseScope(raw json.RawMessage) error {
+	if string(raw) == `"unscoped"` {
+		a.scope = "unscoped"
+		return nil
+	}
+	sc, err := part(map[string]json.RawMessage{"scope": raw}, "scope", "auth")
+	if err != nil {
+		return err
+	}
+	if len(sc) != 1 {
+		return badRequest("The scope must be exactly one of project, domain, system and unscoped.")
+	}
+	for kind := range sc {
+		a.scope = kind
+	}
+	inner, err := part(sc, a.scope, "scope")
+	if err != nil {
+		return err
+	}
+	switch a.scope {
+	case "project":
+		a.project.id, a.project.name, a.project.domain, err = reference(inner, "project")
+	case "domain":
+		a.inDomain, err = domainReference(inner)
+	case "system":
+		if string(inner["all"]) != "true" {
+			err = expecting("all", "system")
+		}
+	case "unscoped":
+	default:
+		err = badRequest("The scope '%s' is not supported.", cut(a.scope))
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha512"
+	"encoding/base64"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"github.com/weftnet/weft"
+)
+
+const (
+	maxPassword = 4096 // Keystone's limit
+	maxWaiting  = 128  // requests that may queue for a hash
+)
+
+// vault hashes and checks passwords, a few at a time: hashing is meant to be slow,
+// and without a limit a flood of logins would leave no processor for anything else.
+type vault struct {
+	cost    int
+	slots   chan struct{}
+	waiting atomic.Int32
+	decoy   []byte // a hash that no password has
+}
+
+func newVault(cost int) *vault {
+	slots := max(1, runtime.GOMAXPROCS(0)/2)
+	decoy := fmt.Sprintf("$2a$%02d$%s", cost, strings.Repeat(".", 53))
+	return &vault{cost: cost, slots: make(chan struct{}, slots), decoy: []byte(decoy)}
+}
+
+// enter waits for a slot; the caller gives it back with leave.
+func (v *vault) enter(ctx context.Context) error {
+	defer v.waiting.Add(-1)
+	if v.waiting.Add(1) > maxWaiting {
+		return weft.Errorf(weft.Unavailable, "ServiceUnavailable", "Too many authentication requests are under way. Please try again later.")
+	}
+	select {
+	case v.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (v *vault) leave() { <-v.slots }
+
+// hash is the stored form of a password that somebody chose.
+func (v *vault) hash(ctx context.Context, password string) (string, error) {
+	if err := v.enter(ctx); err != nil {
+		return "", err
+	}
+	defer v.leave()
+	h, err := bcrypt.GenerateFromPassword(digestible(password), v.cost)
+	return string(h), err
+}
+
+// invent makes a password and its stored form. The password has 130 random bits:
+// no number of guesses finds it, so that its hash need not be slow, and the first
+// start and every login with it are fast.
+func invent() (password, hash string, err error) {
+	password = rand.Text()
+	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	return password, string(h), err
+}
+
+// check reports whether password has the hash. Failing takes equally long whether
+// there is a hash at all, and whatever it costs to check.
+func (v *vault) check(ctx context.Context, hash, password string) (bool, error) {
+	if err := v.enter(ctx); err != nil {
+		return false, err
+	}
+	defer v.leave()
+	if hash != "" && bcrypt.CompareHashAndPassword([]byte(hash), digestible(password)) == nil {
+		return true, nil
+	}
+	if cost, err := bcrypt.Cost([]byte(hash)); err != nil || cost < v.cost {
+		bcrypt.CompareHashAndPassword(v.decoy, digestible(password)) //nolint:errcheck // for the time it takes
+	}
+	return false, nil
+}
+
+// digestible is a password of a length that bcrypt takes: longer ones are replaced
+// by a digest.
+func digestible(password string) []byte {
+	if len(password) <= 72 {
+		return []byte(password)
+	}
+	sum := sha512.Sum384([]byte(password))
+	return base64.StdEncoding.AppendEncode(nil, sum[:])
+}
