@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/weftnet/weft/internal/client"
+	"github.com/weftnet/weft/internal/demo"
+	"github.com/weftnet/weft/internal/plug"
+)
+
+func demoCommand() *cobra.Command {
+	var dir, host, physnet string
+	var remove bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Build a small cloud on a running weft, and prove with real traffic that it works",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := joined(stateDir(dir)); err != nil {
+				return err
+			}
+			d, err := newDemo(cmd.Context(), stateDir(dir), host, physnet)
+			if err != nil {
+				return err
+			}
+			if remove {
+				return d.Delete(cmd.Context())
+			}
+			return d.Run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&dir, "state-dir", defaultStateDir(), "folder of the running weft")
+	f.StringVar(&host, "host", hostname(), "name of this host")
+	f.StringVar(&physnet, "physnet", standInPhysnet, "physical network of the external network")
+	f.BoolVar(&remove, "delete", false, "take everything away again")
+	return cmd
+}
+
+func newDemo(ctx context.Context, dir stateDir, host, physnet string) (*demo.Demo, error) {
+	admin, err := client.Connect(ctx, dir.clouds(), "weft")
+	if err != nil {
+		return nil, err
+	}
+	member, err := client.Connect(ctx, dir.clouds(), "weft-demo")
+	if err != nil {
+		return nil, err
+	}
+	return demo.New(demo.Config{
+		Out: os.Stdout, Admin: admin, Member: member, Outside: outsideNamespace, Physnet: physnet,
+		Plug: func(ctx context.Context, port, ns string) (plug.Lease, error) {
+			if _, err := plugPort(ctx, admin, port, host, plug.Spec{Namespace: ns}); err != nil {
+				return plug.Lease{}, err
+			}
+			return plug.DHCP(ctx, ns, "eth0")
+		},
+		Unplug: plug.Detach,
+	}), nil
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// heartbeat keeps the agents of this host listed as alive: operators and Nova look
+// at that list. Neutron has a process for each of them; here they are parts of one.
+type heartbeat struct {
+	log      *slog.Logger
+	db       *store.DB
+	host     string
+	physnets map[string]string
+	vtep     string
+	place    func(*store.Tx) error // gives routers without a host one
+	started  string
+}
+
+// period is how often the heartbeat is written; agentDownTime allows for two to be
+// missed.
+const period = 30 * time.Second
+
+func (h *heartbeat) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(period):
+		}
+		if err := h.beat(ctx); err != nil && ctx.Err() == nil {
+			h.log.Warn("heartbeat", "error", err)
+		}
+	}
+}
+
+// beat registers the agents, or renews them.
+func (h *heartbeat) beat(ctx context.Context) error {
+	return h.db.Update(ctx, weft.SystemCaller("heartbeat"), func(tx *store.Tx) error {
+		for _, want := range h.agents() {
+			if err := h.renew(tx, want); err != nil {
+				return err
+			}
+		}
+		return h.place(tx)
+	})
+}
+
+func (h *heartbeat) renew(tx *store.Tx, want weft.Agent) error {
+	now := tx.Now().Format(time.DateTime)
+	if h.started == "" {
+		h.started = now
+	}
+	have, err := store.Agents.First(tx, store.Eq("agent_type", want.AgentType), store.Eq("host", h.host))
+	if err != nil {
+		return err
+	}
+	want.Host, want.StartedAt, want.Heartbeat = h.host, h.started, now
+	if have == nil {
+		want.ID = uuid.NewSHA1(uuid.NameSpaceDNS, []byte(h.host+"/"+want.AgentType)).String()
+		want.AdminStateUp = true
+		return store.Agents.Insert(tx, &want)
+	}
+	have.StartedAt, have.Heartbeat, have.Configurations = want.StartedAt, want.Heartbeat, want.Configurations
+	have.AvailabilityZone = want.AvailabilityZone
+	return store.Agents.Update(tx, have)
+}
+
+func (h *heartbeat) agents() []weft.Agent {
+	mappings := map[string]any{}
+	for name, dev := range h.physnets {
+		mappings[name] = dev
+	}
+	zoned := func(a weft.Agent) weft.Agent {
+		a.AvailabilityZone = "nova"
+		return a
+	}
+	return []weft.Agent{
+		{AgentType: weft.AgentLinuxBridge, Binary: "neutron-linuxbridge-agent", Topic: "N/A", Configurations: map[string]any{
+			"interface_mappings": mappings, "bridge_mappings": map[string]any{}, "tunnel_types": []any{"vxlan"}, "tunneling_ip": h.vtep, "l2_population": true}},
+		zoned(weft.Agent{AgentType: weft.AgentDHCP, Binary: "neutron-dhcp-agent", Topic: "dhcp_agent", Configurations: map[string]any{"dhcp_driver": "weft"}}),
+		zoned(weft.Agent{AgentType: weft.AgentL3, Binary: "neutron-l3-agent", Topic: "l3_agent", Configurations: map[string]any{"agent_mode": "legacy", "handle_internal_only_routers": true}}),
+		{AgentType: weft.AgentMetadata, Binary: "neutron-metadata-agent", Topic: "N/A", Configurations: maps.Clone(map[string]any{})},
+	}
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+// rootlessEnv marks the process inside the namespaces, and lists the listeners it
+// was given as NAME=FD pairs.
+const rootlessEnv = "WEFT_ROOTLESS"
+
+// rootless reports whether this process is, or has to become, the one in a user
+// namespace of its own.
+func inside() bool { return os.Getenv(rootlessEnv) != "" }
+
+// enterRootless runs this very command again in a user, network and mount
+// namespace of its own, and waits for it. The listeners are opened here, outside,
+// where clients are; sockets stay in the namespace that made them.
+func enterRootless(listeners map[string]net.Listener) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(self, os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	var pairs []string
+	for name, l := range listeners {
+		f, err := l.(*net.TCPListener).File()
+		if err != nil {
+			return fmt.Errorf("passing on the %s listener: %w", name, err)
+		}
+		pairs = append(pairs, name+"="+strconv.Itoa(3+len(cmd.ExtraFiles)))
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	cmd.Env = append(os.Environ(), rootlessEnv+"="+strings.Join(append(pairs, "1=0"), ","))
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		Pdeathsig:   syscall.SIGTERM,
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("entering a user namespace (are unprivileged user namespaces allowed here?): %w", err)
+	}
+	go func() {
+		for s := range signals {
+			cmd.Process.Signal(s)
+		}
+	}()
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		os.Exit(exit.ExitCode())
+	}
+	return err
+}
+
+// inherited is the listeners that enterRootless passed on.
+func inherited() (map[string]net.Listener, error) {
+	out := map[string]net.Listener{}
+	for _, pair := range strings.Split(os.Getenv(rootlessEnv), ",") {
+		name, fd, _ := strings.Cut(pair, "=")
+		n, err := strconv.Atoi(fd)
+		if err != nil || n < 3 {
+			continue
+		}
+		f := os.NewFile(uintptr(n), name)
+		l, err := net.FileListener(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("taking over the %s listener: %w", name, err)
+		}
+		out[name] = l
+	}
+	return out, nil
+}
+
+// settleRootless makes a fresh set of namespaces habitable: a private /run for
+// named namespaces, and a /sys that shows this network namespace.
+func settleRootless() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("making mounts private: %w", err)
+	}
+	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+		return fmt.Errorf("mounting a private /run: %w", err)
+	}
+	if err := unix.Mount("sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mounting a private /sys: %w", err)
+	}
+	return nil
+}
+
+// joinRootless runs a command of weft (or the user's shell) in the namespaces of
+// the running rootless weft of the state directory. nsenter is part of util-linux,
+// which is essential on every distribution; a Go process cannot join a user
+// namespace itself, having several threads.
+func joinRootless(dir stateDir, argv []string) error {
+	pid, rootless, err := dir.running()
+	if err != nil {
+		return err
+	}
+	if !rootless {
+		return fmt.Errorf("the weft of %s runs as root: no namespaces to enter", dir)
+	}
+	nsenter, err := exec.LookPath("nsenter")
+	if err != nil {
+		return fmt.Errorf("entering the namespaces of weft needs nsenter: %w", err)
+	}
+	args := append([]string{"nsenter", "--target", strconv.Itoa(pid), "--user", "--net", "--mount", "--preserve-credentials", "--"}, argv...)
+	env := append(os.Environ(), rootlessEnv+"=1=0")
+	return syscall.Exec(nsenter, args, env)
+}
+
+// running is the process id of the weft that uses the state directory, and whether
+// it is rootless.
+func (d stateDir) running() (pid int, rootless bool, err error) {
+	data, err := os.ReadFile(d.pid())
+	if err != nil {
+		return 0, false, fmt.Errorf("no weft runs with state directory %s: %w", d, err)
+	}
+	fields := strings.Fields(string(data))
+	if len(fields) == 0 {
+		return 0, false, fmt.Errorf("%s is empty", d.pid())
+	}
+	if pid, err = strconv.Atoi(fields[0]); err != nil {
+		return 0, false, fmt.Errorf("%s: %w", d.pid(), err)
+	}
+	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return 0, false, fmt.Errorf("no weft runs with state directory %s (process %d is gone)", d, pid)
+	}
+	return pid, len(fields) > 1 && fields[1] == "rootless", nil
+}
+
+// writePID records the running process as the rest of the machine knows it.
+func (d stateDir) writePID(pid int) error {
+	text := strconv.Itoa(pid)
+	if inside() {
+		text += " rootless"
+	}
+	return writePrivate(d.pid(), []byte(text+"\n"))
+}
+
+func shellCommand() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "shell [COMMAND...]",
+		Short: "Enter the namespaces of a rootless weft, with a shell or one command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				args = []string{"/bin/sh"}
+				if sh := os.Getenv("SHELL"); sh != "" {
+					args = []string{sh}
+				}
+			}
+			return joinRootless(stateDir(dir), args)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "state-dir", defaultStateDir(), "folder of the running weft")
+	cmd.Flags().SetInterspersed(false)
+	return cmd
+}

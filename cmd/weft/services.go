@@ -1,0 +1,67 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/weftnet/weft/internal/api"
+	"github.com/weftnet/weft/internal/core"
+	"github.com/weftnet/weft/internal/identity"
+	"github.com/weftnet/weft/internal/l3"
+	"github.com/weftnet/weft/internal/policy"
+	"github.com/weftnet/weft/internal/quota"
+	"github.com/weftnet/weft/internal/secgroup"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// agentDownTime is how long an agent counts as alive after its last heartbeat.
+const agentDownTime = 75 * time.Second
+
+// services are the rules of the cloud, wired to each other.
+type services struct {
+	core   *core.Service
+	l3     *l3.Service
+	groups *secgroup.Service
+	quota  *quota.Service
+}
+
+// newServices wires the services. Who reacts to what is all here: the hooks of
+// core are called in the order they are listed.
+func newServices() services {
+	q := quota.New(quota.Defaults())
+	groups := secgroup.New(q)
+	c := core.New(core.Defaults(), drivers())
+	r := l3.New(c)
+	c.DefaultGroup, c.CheckGroups = groups.DefaultGroup, groups.CheckGroups
+	c.NetworkUpdating = append(c.NetworkUpdating, r.NetworkUpdating)
+	c.NetworkDeleting = append(c.NetworkDeleting, r.NetworkDeleting)
+	c.SubnetCreated = append(c.SubnetCreated, r.SubnetCreated)
+	c.SubnetUpdating = append(c.SubnetUpdating, r.SubnetUpdating)
+	c.SubnetDeleting = append(c.SubnetDeleting, r.SubnetDeleting)
+	c.PortUpdating = append(c.PortUpdating, r.PortUpdating)
+	c.PortDeleting = append(c.PortDeleting, r.PortDeleting)
+	return services{core: c, l3: r, groups: groups, quota: q}
+}
+
+// networkAPI is the Networking API with every resource there is.
+func networkAPI(log *slog.Logger, db *store.DB, sv services, id *identity.Service, authURL string) (*api.Server, error) {
+	rules, err := policy.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	s := api.NewServer(api.Config{Log: log, DB: db, Policy: rules, Quota: sv.quota, Auth: id.Authenticate, AuthURL: authURL})
+	api.Register(s, api.Networks(sv.core))
+	api.Register(s, api.Subnets(sv.core))
+	api.Register(s, api.SubnetPools(sv.core))
+	api.Register(s, api.Ports(sv.core, sv.l3))
+	api.Register(s, api.AddressScopes(sv.core))
+	api.Register(s, api.SecurityGroups(sv.groups))
+	api.Register(s, api.SecurityGroupRules(sv.groups))
+	api.Register(s, api.Routers(sv.l3, api.RouterActions(sv.l3)))
+	api.Register(s, api.FloatingIPs(sv.l3))
+	api.Register(s, api.Agents(agentDownTime))
+	s.Special("quotas", api.Quotas(sv.quota))
+	s.Special("availability_zones", api.AvailabilityZones)
+	s.Special("service-providers", api.ServiceProviders)
+	return s, nil
+}

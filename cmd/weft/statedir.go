@@ -1,0 +1,108 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/weftnet/weft/internal/client"
+	"github.com/weftnet/weft/internal/identity"
+)
+
+// stateDir is the folder that holds all that weft keeps: the database, clouds.yaml,
+// the process id.
+type stateDir string
+
+func (d stateDir) clouds() string   { return filepath.Join(string(d), "clouds.yaml") }
+func (d stateDir) database() string { return filepath.Join(string(d), "weft.db") }
+func (d stateDir) pid() string      { return filepath.Join(string(d), "weft.pid") }
+func (d stateDir) secret() string   { return filepath.Join(string(d), "metadata-secret") }
+
+// defaultStateDir is /var/lib/weft for root and ~/.local/state/weft for others.
+func defaultStateDir() string {
+	if os.Geteuid() == 0 && os.Getenv(rootlessEnv) == "" {
+		return "/var/lib/weft"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "weft")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ".weft"
+	}
+	return filepath.Join(home, ".local", "state", "weft")
+}
+
+// writePrivate replaces a file in one step, so that no reader and no crash ever
+// sees half of it. Only its owner may read it.
+func writePrivate(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	if _, err := f.Write(data); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// metadataSecret is the secret shared with the metadata backend, made once.
+func (d stateDir) metadataSecret() (string, error) {
+	data, err := os.ReadFile(d.secret())
+	if err == nil && len(data) > 0 {
+		return string(data), nil
+	}
+	b := make([]byte, 32)
+	rand.Read(b)
+	secret := hex.EncodeToString(b)
+	return secret, writePrivate(d.secret(), []byte(secret))
+}
+
+// passwords are those of clouds.yaml, or new ones for users it does not have.
+func (d stateDir) passwords() (map[string]string, error) {
+	out := map[string]string{}
+	old, err := client.ReadClouds(d.clouds())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for cloud, user := range cloudUsers {
+		if out[user] = old.Clouds[cloud].Auth.Password; out[user] == "" {
+			out[user] = rand.Text()
+		}
+	}
+	return out, nil
+}
+
+// cloudUsers is the clouds of clouds.yaml: weft is the administrator, weft-demo an
+// ordinary member. Each user's project has the user's name.
+var cloudUsers = map[string]string{"weft": identity.AdminUser, "weft-demo": identity.DemoUser}
+
+func (d stateDir) writeClouds(authURL string, passwords map[string]string) error {
+	out := client.Clouds{Clouds: map[string]client.Cloud{}}
+	for cloud, user := range cloudUsers {
+		var c client.Cloud
+		c.Auth.AuthURL, c.Auth.Username, c.Auth.Password, c.Auth.ProjectName = authURL, user, passwords[user], user
+		c.Auth.UserDomainName, c.Auth.ProjectDomainName = "Default", "Default"
+		c.RegionName, c.IdentityAPIVersion = "RegionOne", 3
+		out.Clouds[cloud] = c
+	}
+	data, err := yaml.Marshal(out)
+	if err != nil {
+		return fmt.Errorf("encoding clouds.yaml: %w", err)
+	}
+	return writePrivate(d.clouds(), data)
+}
