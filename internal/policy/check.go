@@ -2,22 +2,37 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/weftnet/weft"
 )
 
-// question is one evaluation: may caller, given the target.
-type question struct {
-	rules  map[string]check
-	caller *weft.Caller
-	target func(string) any
-	depth  int
+// Target gives attributes of the object that a rule is evaluated against; nil for
+// those it lacks. Projects are asked for under one spelling each: project_id for
+// the owner, and network:tenant_id, security_group:tenant_id and
+// ext_parent:tenant_id for the owners of what the object belongs to. Whether the
+// object's network is shared with the caller is shared or network:shared.
+type Target = func(name string) any
+
+// ask is the attribute of a target that may be nil.
+func ask(t Target, name string) any {
+	if t == nil {
+		return nil
+	}
+	return t(name)
+}
+
+// check is a compiled expression. Evaluating it allocates nothing of its own.
+type check interface {
+	eval(c *weft.Caller, t Target) outcome
+	String() string // parses to the same check, if it came from text
 }
 
 type always bool
 
-func (a always) eval(*question) bool { return bool(a) }
+func (a always) eval(*weft.Caller, Target) outcome { return decided(bool(a)) }
+
 func (a always) String() string {
 	if a {
 		return "@"
@@ -27,27 +42,31 @@ func (a always) String() string {
 
 type anyOf []check
 
-func (c anyOf) eval(q *question) bool {
-	for _, x := range c {
-		if x.eval(q) {
-			return true
+func (list anyOf) eval(c *weft.Caller, t Target) outcome {
+	best := no
+	for _, x := range list {
+		if best = max(best, x.eval(c, t)); best == yes {
+			return yes
 		}
 	}
-	return false
+	return best
 }
-func (c anyOf) String() string { return "(" + join(c, " or ") + ")" }
+
+func (list anyOf) String() string { return "(" + join(list, " or ") + ")" }
 
 type allOf []check
 
-func (c allOf) eval(q *question) bool {
-	for _, x := range c {
-		if !x.eval(q) {
-			return false
+func (list allOf) eval(c *weft.Caller, t Target) outcome {
+	worst := yes
+	for _, x := range list {
+		if worst = min(worst, x.eval(c, t)); worst == no {
+			return no
 		}
 	}
-	return true
+	return worst
 }
-func (c allOf) String() string { return "(" + join(c, " and ") + ")" }
+
+func (list allOf) String() string { return "(" + join(list, " and ") + ")" }
 
 func join(list []check, sep string) string {
 	parts := make([]string, len(list))
@@ -59,117 +78,128 @@ func join(list []check, sep string) string {
 
 type not struct{ check }
 
-func (n not) eval(q *question) bool { return !n.check.eval(q) }
-func (n not) String() string        { return "not " + n.check.String() }
+func (n not) eval(c *weft.Caller, t Target) outcome { return n.check.eval(c, t).not() }
+func (n not) String() string                        { return "not " + n.check.String() }
 
-type role string
+// implied is the well-known roles, each with all those before it.
+var implied = [...]string{weft.RoleReader, weft.RoleMember, weft.RoleManager, weft.RoleAdmin}
 
-func (r role) eval(q *question) bool {
-	for _, have := range q.caller.Roles {
-		if strings.EqualFold(have, string(r)) {
-			return true
+// role is held by callers with one of the roles that amount to it.
+type role struct {
+	name string
+	held []string // the role and those that imply it
+}
+
+func newRole(name string) (check, error) {
+	if name == "" || strings.Contains(name, "%") {
+		return nil, fmt.Errorf("role:%s: the name of a role is to be given", name)
+	}
+	for i, r := range implied {
+		if sameRole(r, name) {
+			return role{name, implied[i:]}, nil
 		}
 	}
-	return false
-}
-func (r role) String() string { return "role:" + string(r) }
-
-// reference is another rule. One that does not exist, or that refers to itself,
-// admits nobody.
-type reference string
-
-func (r reference) eval(q *question) bool {
-	c := q.rules[string(r)]
-	if c == nil || q.depth > 50 {
-		return false
-	}
-	q.depth++
-	ok := c.eval(q)
-	q.depth--
-	return ok
-}
-func (r reference) String() string { return "rule:" + string(r) }
-
-// fieldCheck is Neutron's field:RESOURCE:ATTR=VALUE: the target's attribute has
-// the value. A value beginning with ~ is a prefix here, as the only pattern in use
-// is that of device owners, ~^network:.
-type fieldCheck struct{ text, attr, value string }
-
-func field(match string) (check, error) {
-	_, rest, ok := strings.Cut(match, ":")
-	attr, value, eq := strings.Cut(rest, "=")
-	if !ok || !eq {
-		return nil, fmt.Errorf("field:%s is not of the form field:RESOURCE:ATTR=VALUE", match)
-	}
-	return fieldCheck{"field:" + match, attr, value}, nil
+	return role{name, []string{name}}, nil
 }
 
-func (f fieldCheck) eval(q *question) bool {
-	v := q.target(f.attr)
-	if pattern, ok := strings.CutPrefix(f.value, "~^"); ok {
-		s, _ := v.(string)
-		return strings.HasPrefix(s, pattern)
-	}
-	return v != nil && text(v) == f.value
-}
-func (f fieldCheck) String() string { return f.text }
+// sameRole compares as Keystone does, without regard to case.
+func sameRole(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
-// comparison is kind:match, where kind is an attribute of the caller or a literal
-// and match a literal or %(attribute of the target)s.
-type comparison struct{ kind, match string }
-
-func attribute(kind, match string) check { return comparison{kind, match} }
-
-func (c comparison) eval(q *question) bool {
-	right := c.match
-	if name, ok := strings.CutPrefix(right, "%("); ok {
-		name = strings.TrimSuffix(strings.TrimSuffix(name, "s"), ")")
-		v := q.target(name)
-		if v == nil {
-			return false
+func (r role) eval(c *weft.Caller, _ Target) outcome {
+	for _, have := range c.Roles {
+		for _, want := range r.held {
+			if sameRole(have, want) {
+				return yes
+			}
 		}
-		right = text(v)
 	}
-	left, ok := credential(q.caller, c.kind)
-	if !ok {
-		left = strings.Trim(c.kind, `'"`)
-	}
-	return left == right
-}
-func (c comparison) String() string { return c.kind + ":" + c.match }
-
-func credential(c *weft.Caller, name string) (string, bool) {
-	switch name {
-	case "user_id":
-		return c.UserID, true
-	case "project_id", "tenant_id", "tenant":
-		return c.ProjectID, c.ProjectID != "" // an unscoped caller owns nothing
-	case "domain_id":
-		return c.DomainID, true
-	case "user_domain_id":
-		return c.UserDomainID, true
-	case "system_scope":
-		if c.System {
-			return "all", true
-		}
-		return "", true
-	case "is_admin":
-		return text(c.IsAdmin()), true
-	}
-	return "", false
+	return no
 }
 
-func text(v any) string {
-	switch x := v.(type) {
-	case string:
-		return x
-	case bool:
-		if x {
-			return "True"
-		}
-		return "False"
-	case nil:
-		return "None"
+func (r role) String() string { return "role:" + r.name }
+
+// reference is another rule, found when all rules are known.
+type reference struct {
+	name string
+	rule *rule // nil: there is none
+}
+
+func (r *reference) eval(c *weft.Caller, t Target) outcome {
+	if r.rule == nil {
+		return undefined
 	}
-	return fmt.Sprint(v)
+	return r.rule.eval(c, t)
+}
+
+func (r *reference) String() string { return "rule:" + r.name }
+
+// rule is a check with a name.
+type rule struct {
+	name   string
+	text   string // as written
+	check  check
+	cyclic bool // it refers to itself, by whatever way
+	admin  bool // it admits an admin, whatever the target
+}
+
+func (r *rule) eval(c *weft.Caller, t Target) outcome {
+	if r.cyclic {
+		return undefined
+	}
+	return r.check.eval(c, t)
+}
+
+// references is every reference in a check.
+func references(c check) []*reference {
+	switch c := c.(type) {
+	case *reference:
+		return []*reference{c}
+	case not:
+		return references(c.check)
+	case anyOf:
+		return referencesOf(c)
+	case allOf:
+		return referencesOf(c)
+	}
+	return nil
+}
+
+func referencesOf(list []check) []*reference {
+	var out []*reference
+	for _, c := range list {
+		out = append(out, references(c)...)
+	}
+	return out
+}
+
+// forAdmin is the outcome for an admin of whom, and of whose target, nothing else
+// is known.
+func forAdmin(c check) outcome {
+	switch c := c.(type) {
+	case always:
+		return decided(bool(c))
+	case role:
+		if slices.Contains(c.held, weft.RoleAdmin) {
+			return yes
+		}
+	case *reference:
+		if c.rule != nil && !c.rule.cyclic {
+			return forAdmin(c.rule.check)
+		}
+	case not:
+		return forAdmin(c.check).not()
+	case anyOf:
+		best := no
+		for _, x := range c {
+			best = max(best, forAdmin(x))
+		}
+		return best
+	case allOf:
+		worst := yes
+		for _, x := range c {
+			worst = min(worst, forAdmin(x))
+		}
+		return worst
+	}
+	return undefined
 }

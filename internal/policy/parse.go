@@ -5,12 +5,6 @@ import (
 	"strings"
 )
 
-// check is a compiled expression.
-type check interface {
-	eval(q *question) bool
-	String() string
-}
-
 // parse compiles an expression of the rule language: "role:admin or
 // (project_id:%(project_id)s and not rule:locked)". "" and "@" admit everybody,
 // "!" nobody.
@@ -108,7 +102,10 @@ func (p *parser) unary() (check, error) {
 	case "not":
 		p.i++
 		c, err := p.unary()
-		return not{c}, err
+		if err != nil {
+			return nil, err
+		}
+		return not{c}, nil
 	case "(":
 		p.i++
 		c, err := p.or()
@@ -126,6 +123,7 @@ func (p *parser) unary() (check, error) {
 	return atom(word)
 }
 
+// atom compiles what holds no operators.
 func atom(word string) (check, error) {
 	switch word {
 	case "@":
@@ -139,11 +137,13 @@ func atom(word string) (check, error) {
 	}
 	switch kind {
 	case "role":
-		return role(strings.ToLower(match)), nil
+		return newRole(match)
 	case "rule":
-		return reference(match), nil
+		return &reference{name: match}, nil
 	case "field":
-		return field(match)
+		return newField(match)
+	case "http", "https":
+		return nil, fmt.Errorf("%s: weft asks no other server", word)
 	}
-	return attribute(kind, match), nil
+	return compare(kind, match)
 }
