@@ -20,8 +20,10 @@ type heartbeat struct {
 	host     string
 	physnets map[string]string
 	vtep     string
-	place    func(*store.Tx) error // gives routers without a host one
+	place    func(*store.Tx) error         // gives routers without a host one
+	rebind   func(*store.Tx, string) error // tries bindings again that failed for want of an agent
 	started  string
+	known    string // started, once the server has reacted to it
 }
 
 // period is how often the heartbeat is written; agentDownTime allows for two to be
@@ -48,6 +50,12 @@ func (h *heartbeat) beat(ctx context.Context) error {
 			if err := h.renew(tx, want); err != nil {
 				return err
 			}
+		}
+		if h.started != h.known { // new here, or back
+			if err := h.rebind(tx, h.host); err != nil {
+				return err
+			}
+			h.known = h.started
 		}
 		return h.place(tx)
 	})

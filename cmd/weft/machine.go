@@ -13,6 +13,7 @@ import (
 	"github.com/weftnet/weft/internal/agent/l2"
 	"github.com/weftnet/weft/internal/agent/l3"
 	"github.com/weftnet/weft/internal/agent/metadata"
+	"github.com/weftnet/weft/internal/agent/outside"
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/core"
 	"github.com/weftnet/weft/internal/dataplane/link"
@@ -49,18 +50,18 @@ func newMachine(ctx context.Context, o upOptions, log *slog.Logger, db *store.DB
 	if err := m.identify(ctx); err != nil {
 		return nil, err
 	}
-	sv := newServices()
+	sv := newServices(o.interfaces())
 	var err error
 	if m.network, err = networkAPI(log, db, sv, m.identity, m.authURL); err != nil {
 		return nil, err
 	}
-	m.beat = &heartbeat{log: log, db: db, host: o.host, physnets: o.interfaces(), place: sv.l3.PlaceRouters}
+	m.beat = &heartbeat{log: log, db: db, host: o.host, physnets: o.interfaces(), place: sv.l3.PlaceRouters, rebind: sv.core.RetryBindings}
 	if err := m.beat.beat(ctx); err != nil {
 		return nil, fmt.Errorf("registering the agents: %w", err)
 	}
 	f := feed.New(feed.Config{Log: log, DB: db, Host: o.host, Domain: strings.TrimSuffix(core.DefaultDNSDomain, "."),
 		SetPorts: sv.core.SetPortStatuses, SetFloatingIPs: sv.l3.SetFloatingIPStatuses})
-	return m, m.assemble(f)
+	return m, m.assemble(ctx, f)
 }
 
 // identify opens the identity service and writes clouds.yaml.
@@ -98,7 +99,7 @@ func (o upOptions) interfaces() map[string]string {
 
 // assemble makes the agent of this host. The order of its modules is the order in
 // which a packet comes to need them.
-func (m *machine) assemble(f *feed.Feed) error {
+func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 	root, err := link.Open()
 	if err != nil {
 		return fmt.Errorf("opening the host's interfaces: %w", err)
@@ -125,11 +126,26 @@ func (m *machine) assemble(f *feed.Feed) error {
 	}
 	l2cfg := l2.Config{Physnets: physnets}
 	if len(m.o.physnets) == 0 {
-		say("no --physnet given: namespace %s stands for the outside world, as physical network %q", outsideNamespace, standInPhysnet)
+		world, err := m.standIn(ctx, root, physnets)
+		if err != nil {
+			return err
+		}
+		modules = append(modules, world)
 	}
 	m.agent = agent.New(agent.Config{Host: m.o.host, Source: f, Reporter: f, Events: root.Watch, L2: l2.New(root, l2cfg, m.log),
 		Modules: modules, Log: m.log})
 	return nil
+}
+
+// standIn makes the namespace that stands for the outside world.
+func (m *machine) standIn(ctx context.Context, root *link.Handle, physnets map[string]string) (agent.Module, error) {
+	say("no --physnet given: namespace %s stands for the outside world, as physical network %q", outsideNamespace, standInPhysnet)
+	world := outside.New(m.log, root, physnets)
+	m.closers = append(m.closers, world.Close)
+	return agent.Module{Name: "outside", Converge: func(ctx context.Context, s *host.State) (agent.Result, error) {
+		_, err := world.Converge(ctx, s)
+		return agent.Result{}, err
+	}}, world.Prepare(ctx)
 }
 
 func reason(err error) string {

@@ -27,10 +27,10 @@ type services struct {
 
 // newServices wires the services. Who reacts to what is all here: the hooks of
 // core are called in the order they are listed.
-func newServices() services {
+func newServices(physnets map[string]string) services {
 	q := quota.New(quota.Defaults())
 	groups := secgroup.New(q)
-	c := core.New(core.Defaults(), drivers())
+	c := core.New(core.Defaults(), drivers(physnets))
 	r := l3.New(c)
 	c.DefaultGroup, c.CheckGroups = groups.DefaultGroup, groups.CheckGroups
 	c.NetworkUpdating = append(c.NetworkUpdating, r.NetworkUpdating)

@@ -1,0 +1,41 @@
+# weft: build, run, test. `make run` and `make test` are all that a new clone needs.
+GO     ?= go
+STATE  ?= .weft
+export CGO_ENABLED = 0
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: build run demo test race bench lint fuzz clean
+
+build:
+	$(GO) build -trimpath -ldflags "-s -w" -o bin/weft ./cmd/weft
+
+run: build
+	bin/weft up --state-dir $(STATE)
+
+demo: build
+	bin/weft demo --state-dir $(STATE)
+
+# What the tests use beside Go is installed when this runs as root on Debian;
+# without it they skip what they cannot do, and say so.
+test: build
+	@scripts/test-packages
+	$(GO) test -timeout 14m ./...
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+
+bench: build
+	$(GO) run ./bench
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+# Every fuzz target for a short while.
+fuzz:
+	@scripts/fuzz 10s
+
+clean:
+	rm -rf bin
