@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/userdata"
 )
 
 // plan is the way from what a table is to what it must be.
@@ -17,34 +18,57 @@ type plan struct {
 
 	table *nftables.Table
 	text  []string
-	steps []func(*nftables.Conn) error
+	steps []step
 }
 
-func (p *plan) do(step func(*nftables.Conn) error, format string, args ...any) {
-	p.steps = append(p.steps, step)
+func (p *plan) do(s step, format string, args ...any) {
+	p.steps = append(p.steps, s)
 	p.text = append(p.text, fmt.Sprintf(format, args...))
 }
 
 // make lays out the steps so that each is valid after those before it: a set is
 // there before a rule that looks in it, a chain before a jump to it, and both go
-// only after nothing refers to them.
+// only after nothing refers to them. A member joins before another leaves.
 func (p *plan) make() {
 	p.table = &nftables.Table{Family: p.want.Family, Name: p.want.Name}
-	p.after = &state{chains: map[string][]string{}, sets: map[string]map[string]bool{}, specs: map[string]string{}}
+	p.after = newState()
+	if p.have != nil && p.incompatible() {
+		p.do(func(n *nftables.Conn) error { n.DelTable(p.table); return nil }, "delete table %s", p.want.Name)
+		p.have = nil
+	}
 	if p.have == nil {
-		p.have = &state{chains: map[string][]string{}, sets: map[string]map[string]bool{}}
+		p.have = newState()
 		p.do(func(n *nftables.Conn) error { n.AddTable(p.table); return nil }, "add table %s", p.want.Name)
 	}
-	p.newChains()
+	p.addChains(false)
 	p.addSets()
-	p.rules()
+	p.rules(false)
+	// Called by the kernel only now that what they call is complete.
+	p.addChains(true)
+	p.rules(true)
 	p.removeElements()
 	p.removeRest()
 }
 
-func (p *plan) newChains() {
+// incompatible reports whether the table has a set of another type or a chain at
+// another hook than wanted, which cannot be changed: as after an upgrade.
+func (p *plan) incompatible() bool {
+	for _, s := range p.want.Sets {
+		if have, ok := p.have.sets[s.Name]; ok && have.spec != setSpec(p.set(s)) {
+			return true
+		}
+	}
 	for _, c := range p.want.Chains {
-		if _, ok := p.have.chains[c.Name]; ok {
+		if have, ok := p.have.chains[c.Name]; ok && have.hook != hookText(p.chain(c)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *plan) addChains(base bool) {
+	for _, c := range p.want.Chains {
+		if _, ok := p.have.chains[c.Name]; ok || base != (c.Hook != nil) {
 			continue
 		}
 		chain := p.chain(c)
@@ -67,6 +91,9 @@ func (p *plan) set(s Set) *nftables.Set {
 		types[i] = k.datatype()
 	}
 	out := &nftables.Set{Table: p.table, Name: s.Name, KeyType: types[0], KeyByteOrder: binaryutil.NativeEndian}
+	if s.Key[0] == IPv4 || s.Key[0] == IPv6 {
+		out.KeyByteOrder = binaryutil.BigEndian // only nft, showing it, asks
+	}
 	if len(types) > 1 {
 		out.KeyType, out.Concatenation = nftables.MustConcatSetType(types...), true
 	}
@@ -87,47 +114,28 @@ func (p *plan) addSets() {
 		if !ok {
 			p.do(func(n *nftables.Conn) error { return n.AddSet(set, nil) }, "add set %s", s.Name)
 		}
-		var missing []nftables.SetElement
-		p.after.sets[s.Name] = make(map[string]bool, len(s.Elements))
-		var gone []nftables.SetElement
+		after := setState{setSpec(set), make(map[string]string, len(s.Elements))}
+		var changed, missing []nftables.SetElement
 		for _, e := range s.Elements {
-			el, key := kernelElement(e)
-			if p.after.sets[s.Name][key] {
+			key, value := e.bytes(), e.valueText()
+			if _, twice := after.elements[string(key)]; twice {
 				continue
 			}
-			p.after.sets[s.Name][key] = true
-			if have[key] {
+			after.elements[string(key)] = value
+			old, there := have.elements[string(key)]
+			if there && old == value {
 				continue
 			}
-			// A map's element with another value has to go first.
-			if s.Value != nil && sameKey(have, key) {
-				gone = append(gone, nftables.SetElement{Key: el.Key})
+			if there { // a map's element with another value has to go first
+				changed = append(changed, nftables.SetElement{Key: key})
 			}
-			missing = append(missing, el)
+			missing = append(missing, e.kernel(key))
 			p.text = append(p.text, fmt.Sprintf("add element %s { %s }", s.Name, e))
 		}
-		p.elements(set, gone, (*nftables.Conn).SetDeleteElements)
+		p.after.sets[s.Name] = after
+		p.elements(set, changed, (*nftables.Conn).SetDeleteElements)
 		p.elements(set, missing, (*nftables.Conn).SetAddElements)
 	}
-}
-
-func sameKey(have map[string]bool, key string) bool {
-	k, _, _ := cutSpace(key)
-	for h := range have {
-		if hk, _, _ := cutSpace(h); hk == k {
-			return true
-		}
-	}
-	return false
-}
-
-func cutSpace(s string) (before, after string, ok bool) {
-	for i := range s {
-		if s[i] == ' ' {
-			return s[:i], s[i+1:], true
-		}
-	}
-	return s, "", false
 }
 
 func (p *plan) elements(set *nftables.Set, list []nftables.SetElement, op func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) {
@@ -136,72 +144,90 @@ func (p *plan) elements(set *nftables.Set, list []nftables.SetElement, op func(*
 	}
 }
 
-// kernelElement is an element as the kernel wants it: components padded to whole
+// bytes is an element's key as the kernel wants it: components padded to whole
 // registers.
-func kernelElement(e Element) (nftables.SetElement, string) {
+func (e Element) bytes() []byte {
+	if len(e.Key) == 1 {
+		return e.Key[0].bytes
+	}
 	var key []byte
 	for _, d := range e.Key {
 		key = append(key, d.bytes...)
-		if len(e.Key) > 1 {
-			for len(key)%4 != 0 {
-				key = append(key, 0)
-			}
+		for len(key)%4 != 0 {
+			key = append(key, 0)
 		}
 	}
+	return key
+}
+
+func (e Element) valueText() string {
+	switch {
+	case e.Value == nil:
+		return ""
+	case e.Value.verdict != nil:
+		return verdictText(int32(e.Value.verdict.Kind), e.Value.verdict.Chain)
+	}
+	return valueText(e.Value.bytes, false)
+}
+
+func (e Element) kernel(key []byte) nftables.SetElement {
 	out := nftables.SetElement{Key: key}
 	if e.Value != nil {
 		out.Val, out.VerdictData = e.Value.bytes, e.Value.verdict
 	}
-	return out, raw(key, out.Val, out.VerdictData)
+	return out
 }
 
 // rules replaces the content of chains that differ.
-func (p *plan) rules() {
+func (p *plan) rules(base bool) {
 	for _, c := range p.want.Chains {
-		hashes := make([]string, len(c.Rules))
-		for i, r := range c.Rules {
-			hashes[i] = r.hash()
-		}
-		p.after.chains[c.Name] = hashes
-		have, exists := p.have.chains[c.Name]
-		if slices.Equal(have, hashes) {
+		if base != (c.Hook != nil) {
 			continue
 		}
-		chain := p.chain(c)
-		if exists && len(have) > 0 {
-			p.do(func(n *nftables.Conn) error { n.FlushChain(chain); return nil }, "flush chain %s", c.Name)
-		}
+		after := chainState{hookText(p.chain(c)), make([]string, len(c.Rules))}
 		for i, r := range c.Rules {
-			rule := &nftables.Rule{Table: p.table, Chain: chain, Exprs: r.exprs(), UserData: []byte(hashes[i])}
-			p.do(func(n *nftables.Conn) error { n.AddRule(rule); return nil }, "add rule %s %s", c.Name, r)
+			after.hashes[i] = r.hash()
+		}
+		p.after.chains[c.Name] = after
+		if have := p.have.chains[c.Name].hashes; !slices.Equal(have, after.hashes) {
+			p.rewrite(c, after.hashes, len(have) > 0)
 		}
 	}
+}
+
+// rewrite is one step: a chain must never be seen half full.
+func (p *plan) rewrite(c Chain, hashes []string, flush bool) {
+	chain := p.chain(c)
+	if flush {
+		p.text = append(p.text, "flush chain "+c.Name)
+	}
+	for _, r := range c.Rules {
+		p.text = append(p.text, fmt.Sprintf("add rule %s %s", c.Name, r))
+	}
+	p.steps = append(p.steps, func(n *nftables.Conn) error {
+		if flush {
+			n.FlushChain(chain)
+		}
+		for i, r := range c.Rules {
+			comment := userdata.AppendString(nil, ruleComment, hashes[i])
+			n.AddRule(&nftables.Rule{Table: p.table, Chain: chain, Exprs: r.exprs(), UserData: comment})
+		}
+		return nil
+	})
 }
 
 func (p *plan) removeElements() {
 	for _, s := range p.want.Sets {
 		var gone []nftables.SetElement
-		for _, key := range slices.Sorted(maps.Keys(p.have.sets[s.Name])) {
-			if p.after.sets[s.Name][key] {
+		for _, key := range slices.Sorted(maps.Keys(p.have.sets[s.Name].elements)) {
+			if _, wanted := p.after.sets[s.Name].elements[key]; wanted {
 				continue
 			}
-			if s.Value != nil && sameKey(p.after.sets[s.Name], key) {
-				continue // its value was changed
-			}
-			k, _, _ := cutSpace(key)
-			gone = append(gone, nftables.SetElement{Key: unhex(k)})
-			p.text = append(p.text, fmt.Sprintf("delete element %s { %s }", s.Name, k))
+			gone = append(gone, nftables.SetElement{Key: []byte(key)})
+			p.text = append(p.text, fmt.Sprintf("delete element %s { %s }", s.Name, s.keyText([]byte(key))))
 		}
 		p.elements(p.set(s), gone, (*nftables.Conn).SetDeleteElements)
 	}
-}
-
-func unhex(s string) []byte {
-	out := make([]byte, len(s)/2)
-	for i := range out {
-		fmt.Sscanf(s[2*i:2*i+2], "%02x", &out[i])
-	}
-	return out
 }
 
 // removeRest removes the chains and sets that are no longer wanted. All are
@@ -216,12 +242,17 @@ func (p *plan) removeRest() {
 	for _, c := range chains {
 		p.do(func(n *nftables.Conn) error { n.FlushChain(c); return nil }, "flush chain %s", c.Name)
 	}
-	for _, c := range chains {
-		p.do(func(n *nftables.Conn) error { n.DelChain(c); return nil }, "delete chain %s", c.Name)
-	}
+	var sets []string
 	for _, name := range slices.Sorted(maps.Keys(p.have.sets)) {
 		if _, wanted := p.after.sets[name]; !wanted {
-			p.do(func(n *nftables.Conn) error { n.DelSet(&nftables.Set{Name: name, Table: p.table}); return nil }, "delete set %s", name)
+			sets = append(sets, name)
 		}
+	}
+	// Maps to verdicts hold the chains that they name.
+	for _, name := range sets {
+		p.do(func(n *nftables.Conn) error { n.DelSet(&nftables.Set{Name: name, Table: p.table}); return nil }, "delete set %s", name)
+	}
+	for _, c := range chains {
+		p.do(func(n *nftables.Conn) error { n.DelChain(c); return nil }, "delete chain %s", c.Name)
 	}
 }

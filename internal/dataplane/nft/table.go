@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
@@ -171,6 +172,30 @@ func (t Table) String() string {
 	}
 	b.WriteString("}\n")
 	return b.String()
+}
+
+// keyText is a key of the set, given as the kernel shows it.
+func (s Set) keyText(b []byte) string {
+	var parts []string
+	for _, k := range s.Key {
+		n := min(int(k.datatype().Bytes), len(b))
+		parts = append(parts, k.text(b[:n]))
+		b = b[min((n+3)/4*4, len(b)):]
+	}
+	return strings.Join(parts, " . ")
+}
+
+func (k Kind) text(b []byte) string {
+	switch {
+	case k == IfName:
+		return Name(string(bytes.TrimRight(b, "\x00"))).text
+	case k == Ether && len(b) == 6:
+		return MAC(weft.MAC(b)).text
+	case k == IPv4 && len(b) == 4, k == IPv6 && len(b) == 16:
+		a, _ := netip.AddrFromSlice(b)
+		return a.String()
+	}
+	return fmt.Sprintf("0x%x", b)
 }
 
 func (s Set) write(b *strings.Builder) {
