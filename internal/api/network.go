@@ -31,7 +31,7 @@ func Networks(svc NetworkService) *Resource[weft.Network] {
 			ext("port-security", row("port_security_enabled", "CUV", true, boolean)),
 			ext("dns-integration", row("dns_domain", "CUV", "", lower(255))),
 			ext("qos", row("qos_policy_id", "CUV", nil, uuidType.orNull())),
-			ext("vlan-transparent", row("vlan_transparent", "CVF", Unset, boolean.orNull())),
+			ext("vlan-transparent", row("vlan_transparent", "CV", Unset, boolean.orNull())),
 			ext("provider",
 				row("provider:network_type", "CUVF", Unset, text(32).orNull()),
 				row("provider:physical_network", "CUVF", Unset, text(64).orNull()),

@@ -1,0 +1,145 @@
+package api
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/core"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// services are there for the tables only; none of them is called.
+type services struct {
+	NetworkService
+	PortService
+	PortGuard
+	PoolService
+	GroupService
+	RouterService
+}
+
+// unshown are members of documents that the API does not show.
+var unshown = map[string][]string{
+	"port":                {"bound_revision"},
+	"router":              {"gw_port_id", "l3_host", "distributed", "ha", "service_type_id", "enable_ndp_proxy"},
+	"floatingip":          {"floating_port_id"},
+	"security_group_rule": {"tags"},
+	"address_scope":       {"created_at", "updated_at", "revision_number", "tags"},
+	"agent":               {"tenant_id", "project_id", "updated_at", "revision_number", "tags"},
+}
+
+// requestOnly are attributes of requests that are not kept.
+var requestOnly = []string{"prefixlen", "use_default_subnetpool", "subnet_id", "shared"}
+
+func check[T any](t *testing.T, r *Resource[T]) {
+	t.Helper()
+	rows := newSchema(r.Attrs).byName
+	names := members(reflect.TypeFor[T]())
+	for _, name := range names {
+		if rows[name] == nil && !slices.Contains(unshown[r.Singular], name) {
+			t.Errorf("%s: the field %s has no row", r.Singular, name)
+		}
+	}
+	computed := r.Table.Attributes(nil)
+	for _, a := range r.Attrs {
+		kept := slices.Contains(names, a.Name) || slices.Contains(computed, a.Name)
+		if !kept && (!a.Hidden || !slices.Contains(requestOnly, a.Name)) {
+			t.Errorf("%s: the row %s has neither a field nor an expression", r.Singular, a.Name)
+		}
+		if a.Filter {
+			if _, ok := r.Table.FilterOn(&weft.Caller{}, a.Name, []any{"x"}); !ok {
+				t.Errorf("%s: nothing to filter %s by", r.Singular, a.Name)
+			}
+		}
+		if a.Sort && a.Name != "availability_zone_hints" {
+			if _, ok := r.Table.Column(a.Name); !ok {
+				t.Errorf("%s: nothing to sort %s by", r.Singular, a.Name)
+			}
+		}
+	}
+}
+
+func TestEveryFieldHasRows(t *testing.T) {
+	check(t, Networks(services{}))
+	check(t, Subnets(&core.Service{}))
+	check(t, Ports(services{}, services{}))
+	check(t, SubnetPools(services{}))
+	check(t, AddressScopes(services{}))
+	check(t, SecurityGroups(services{}))
+	check(t, SecurityGroupRules(services{}))
+	check(t, Routers(services{}, nil))
+	check(t, FloatingIPs(services{}))
+	check(t, Agents(0))
+}
+
+func TestAppendDoc(t *testing.T) {
+	doc := `{"id":"1","name":"a\"}, {","list":[{"x":[1,2]},"]"],"n":null,"o":{"k":"}"}}`
+	for _, c := range []struct {
+		hide, fields []string
+		want         string
+	}{
+		{nil, nil, `{"id":"1","name":"a\"}, {","list":[{"x":[1,2]},"]"],"n":null,"o":{"k":"}"},"extra":[]}`},
+		{[]string{"id", "o"}, nil, `{"name":"a\"}, {","list":[{"x":[1,2]},"]"],"n":null,"extra":[]}`},
+		{nil, []string{"list", "n"}, `{"list":[{"x":[1,2]},"]"],"n":null}`},
+		{nil, []string{"extra"}, `{"extra":[]}`},
+		{nil, []string{"nothing"}, `{}`},
+		{[]string{"n"}, []string{"n", "id"}, `{"id":"1"}`},
+	} {
+		v := &view{hide: set(c.hide), fields: set(c.fields)}
+		if got := string(v.appendDoc(nil, []byte(doc), []string{"extra"}, [][]byte{[]byte("[]")})); got != c.want {
+			t.Errorf("hide %v, fields %v:\n got %s\nwant %s", c.hide, c.fields, got, c.want)
+		}
+	}
+}
+
+func set(names []string) map[string]bool {
+	if names == nil {
+		return nil
+	}
+	out := map[string]bool{}
+	for _, n := range names {
+		out[n] = true
+	}
+	return out
+}
+
+// Whatever the document is, showing all members one by one is showing it whole.
+func FuzzAppendDoc(f *testing.F) {
+	f.Add("a", "b\"\\{", 3)
+	f.Fuzz(func(t *testing.T, name, value string, n int) {
+		p := &weft.Port{Name: name, Description: value, DeviceID: value + name, Profile: map[string]any{name: []any{value, n}}}
+		p.Tags = []string{value, name}
+		doc, err := store.Encode(p)
+		if err != nil {
+			t.Skip()
+		}
+		all := map[string]bool{}
+		for _, m := range members(reflect.TypeFor[weft.Port]()) {
+			all[m] = true
+		}
+		if got := (&view{fields: all}).appendDoc(nil, doc, nil, nil); string(got) != string(doc) {
+			t.Errorf("got %s\nwant %s", got, doc)
+		}
+	})
+}
+
+// Whatever a request holds, decoding it answers with an error of ours or a noun.
+func FuzzDecode(f *testing.F) {
+	f.Add(`{"port":{"network_id":"x","fixed_ips":[{"ip_address":"10.0.0.1"}],"mac_address":null}}`)
+	f.Add(`{"port":{"binding:profile":{"a":[1e999]},"extra_dhcp_opts":[{"opt_name":"a","opt_value":1}]}}`)
+	ports, rules, routers := Ports(services{}, services{}), SecurityGroupRules(services{}), Routers(services{}, nil)
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, r := range []struct {
+			s    *schema
+			noun func() any
+		}{
+			{newSchema(ports.Attrs), func() any { return new(weft.Port) }},
+			{newSchema(rules.Attrs), func() any { return new(weft.SecurityGroupRule) }},
+			{newSchema(routers.Attrs), func() any { return new(weft.Router) }},
+		} {
+			decodeAny(t, r.s, r.noun(), text)
+		}
+	})
+}
