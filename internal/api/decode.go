@@ -89,26 +89,40 @@ func (s *schema) create(in map[string]any, c *weft.Caller) (values map[string]an
 	if err := s.unknown(in); err != nil {
 		return nil, nil, err
 	}
+	if err := s.postable(in); err != nil {
+		return nil, nil, err
+	}
 	values, given = make(map[string]any, len(s.attrs)), make(weft.Given, len(in))
 	for i := range s.attrs {
 		a := &s.attrs[i]
 		v, ok := in[a.Name]
 		switch {
-		case ok && !a.Post:
-			return nil, nil, badRequest("Attribute '%s' not allowed in POST", a.Name)
 		case ok:
 			given[a.Name] = true
-			if v, err = a.accept(v); err != nil {
+			if values[a.Name], err = a.accept(v); err != nil {
 				return nil, nil, err
 			}
-			values[a.Name] = v
-		case a.Required:
-			return nil, nil, badRequest("Failed to parse request. Required attribute '%s' not specified", a.Name)
 		case a.Default != Unset && a.Post:
 			values[a.Name] = a.Default
 		}
 	}
 	return values, given, nil
+}
+
+// postable checks that a POST names what it must and nothing that it must not,
+// before any value is looked at.
+func (s *schema) postable(in map[string]any) error {
+	for i := range s.attrs {
+		if _, ok := in[s.attrs[i].Name]; !ok && s.attrs[i].Required {
+			return badRequest("Failed to parse request. Required attribute '%s' not specified", s.attrs[i].Name)
+		}
+	}
+	for i := range s.attrs {
+		if _, ok := in[s.attrs[i].Name]; ok && !s.attrs[i].Post {
+			return badRequest("Attribute '%s' not allowed in POST", s.attrs[i].Name)
+		}
+	}
+	return nil
 }
 
 // update checks the attributes of a PUT.
@@ -123,12 +137,13 @@ func (s *schema) update(in map[string]any) (values map[string]any, given weft.Gi
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		a := s.byName[name]
-		if !a.Put {
+		if !s.byName[name].Put {
 			return nil, nil, badRequest("Cannot update read-only attribute %s", name)
 		}
+	}
+	for _, name := range names {
 		given[name] = true
-		if values[name], err = a.accept(in[name]); err != nil {
+		if values[name], err = s.byName[name].accept(in[name]); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -163,7 +178,7 @@ func (s *schema) fillProject(in map[string]any, c *weft.Caller) error {
 		project, hasProject = tenant, true
 	}
 	if hasProject && project != c.ProjectID && !c.IsAdmin() {
-		return badRequest("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges")
+		return badRequest("Specifying 'project_id' other than the authenticated project in request is not allowed for the current user.")
 	}
 	if !hasProject {
 		project = c.ProjectID

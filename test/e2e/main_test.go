@@ -1,0 +1,48 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binaryEnv names a binary of weft to test instead of one built for the purpose.
+// The processes that tests start for their hosts are told by it which one it is.
+const binaryEnv = "WEFT_E2E_BINARY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(hostEnv) != "" {
+		if err := furnish(); err != nil {
+			fmt.Fprintln(os.Stderr, "making a host for the test:", err)
+			os.Exit(1)
+		}
+		os.Exit(m.Run())
+	}
+	os.Exit(withBinary(m.Run))
+}
+
+// withBinary builds weft, once for all tests.
+func withBinary(run func() int) int {
+	if os.Getenv(binaryEnv) != "" {
+		return run()
+	}
+	dir, err := os.MkdirTemp("", "weft-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	os.Chmod(dir, 0o755) // the rootless test runs it as somebody else
+	bin := filepath.Join(dir, "weft")
+	build := exec.Command("go", "build", "-o", bin, "../../cmd/weft")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "building weft:", err)
+		return 1
+	}
+	os.Setenv(binaryEnv, bin)
+	return run()
+}
