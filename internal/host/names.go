@@ -1,5 +1,11 @@
 package host
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+)
+
 // The names Neutron gives to things on a host. Interface names are limited to 15
 // bytes by the kernel, hence the cut ids.
 
@@ -30,3 +36,14 @@ func RouterDevice(portID string) string { return "qr-" + cut(portID) }
 
 // GatewayDevice is the namespace end of a router's gateway port.
 func GatewayDevice(portID string) string { return "qg-" + cut(portID) }
+
+// VLANDevice is the sub-interface of a physical interface for a VLAN, cut to what
+// the kernel takes with a hash in the place of what is cut off.
+func VLANDevice(parent string, vid uint32) string {
+	name := fmt.Sprintf("%s.%d", parent, vid)
+	if len(name) < 16 {
+		return name
+	}
+	sum := sha256.Sum256([]byte(parent))
+	return fmt.Sprintf("%s%s.%d", parent[:4], hex.EncodeToString(sum[:3]), vid)
+}

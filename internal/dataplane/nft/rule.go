@@ -44,6 +44,7 @@ var (
 	EtherType  = payload("ether type", expr.PayloadBaseLLHeader, 12, 2)
 	ARPSHA     = payload("arp saddr ether", expr.PayloadBaseNetworkHeader, 8, 6)
 	ARPSPA     = payload("arp saddr ip", expr.PayloadBaseNetworkHeader, 14, 4)
+	ARPFormat  = payload("arp htype . ptype . hlen . plen", expr.PayloadBaseNetworkHeader, 0, 6)
 	IPSaddr    = payload("ip saddr", expr.PayloadBaseNetworkHeader, 12, 4)
 	IPDaddr    = payload("ip daddr", expr.PayloadBaseNetworkHeader, 16, 4)
 	IP6Saddr   = payload("ip6 saddr", expr.PayloadBaseNetworkHeader, 8, 16)
@@ -52,6 +53,7 @@ var (
 	DPort      = payload("th dport", expr.PayloadBaseTransportHeader, 2, 2)
 	ICMPType   = payload("icmp type", expr.PayloadBaseTransportHeader, 0, 1)
 	ICMPCode   = payload("icmp code", expr.PayloadBaseTransportHeader, 1, 1)
+	NDTarget   = payload("nd target", expr.PayloadBaseTransportHeader, 8, 16)
 )
 
 // Is matches a field that equals a constant.
@@ -177,6 +179,16 @@ func ZoneFromMark() Part {
 		&expr.Ct{Key: expr.CtKeyZONE, Register: 1, SourceRegister: true}}}
 }
 
+// ZoneFrom takes what a map to marks has for the fields as conntrack zone; where
+// it has nothing the rule ends.
+func ZoneFrom(m string, fields ...Field) Part {
+	text, exprs := load(fields)
+	return Part{"ct zone set " + text + " map @" + m, append(exprs,
+		&expr.Lookup{SourceRegister: firstReg, DestRegister: 1, IsDestRegSet: true, SetName: m},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(0xffff), Xor: native32(0)},
+		&expr.Ct{Key: expr.CtKeyZONE, Register: 1, SourceRegister: true})}
+}
+
 // NoTrack keeps a packet out of connection tracking.
 var NoTrack = Part{"notrack", []expr.Any{&expr.Notrack{}}}
 
@@ -193,6 +205,12 @@ func CtState(bits uint32) Part {
 		&expr.Ct{Key: expr.CtKeySTATE, Register: 1},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(bits), Xor: native32(0)},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: native32(0)}}}
+}
+
+// CtMarkIsNot matches packets of connections that have another mark.
+func CtMarkIsNot(n uint32) Part {
+	return Part{fmt.Sprintf("ct mark != 0x%08x", n), []expr.Any{
+		&expr.Ct{Key: expr.CtKeyMARK, Register: 1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: native32(n)}}}
 }
 
 // ipsDNAT is IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h.
@@ -225,6 +243,9 @@ var (
 
 // Jump calls a chain.
 func Jump(chain string) Part { return verdict("jump", expr.VerdictJump, chain) }
+
+// GotoChain goes to a chain and does not come back.
+func GotoChain(chain string) Part { return verdict("goto", expr.VerdictGoto, chain) }
 
 // translate is dnat or snat to the address in register 1.
 func translate(kind expr.NATType, random bool) expr.Any {

@@ -147,6 +147,9 @@ func Number(n uint32) Datum {
 	return Datum{text: fmt.Sprintf("0x%08x", n), bytes: native32(n)}
 }
 
+// Bytes is a constant as it is on the wire.
+func Bytes(b ...byte) Datum { return Datum{text: "0x" + hex.EncodeToString(b), bytes: b} }
+
 // Goto is the verdict that goes to a chain and does not come back.
 func Goto(chain string) Datum {
 	return Datum{text: "goto " + chain, verdict: &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}}

@@ -1,0 +1,250 @@
+package firewall
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/google/nftables"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/dataplane/nft"
+	"github.com/weftnet/weft/internal/host"
+)
+
+// Names of the tables.
+const (
+	trackTable  = "weft-ct"
+	filterTable = "weft"
+)
+
+// Priorities. Zones must be known before fragments are put together (-400), or
+// those of two networks would meet; marks must be set before br_netfilter shows
+// the packet to the inet family (0 in the bridge family).
+const (
+	beforeDefrag  = -450
+	afterTracking = -150
+	beforeInet    = -310
+	atFilter      = 0
+	beforeLeaving = 300
+)
+
+func hook(num *nftables.ChainHook, priority int32) *nft.Hook {
+	return &nft.Hook{Type: nftables.ChainTypeFilter, Num: num, Priority: priority}
+}
+
+var (
+	lookupMark    = nft.Mark
+	lookupVerdict = nft.Verdict
+
+	tagged = nft.MarkBits(markTagMask, markTag)
+	udp    = nft.L4Proto.Eq(protoUDP)
+	icmpv6 = nft.L4Proto.Eq(protoICMPv6)
+	isARP  = nft.EtherType.Eq(etherARP)
+	isIPv4 = nft.EtherType.Eq(etherIPv4)
+	isIPv6 = nft.EtherType.Eq(etherIPv6)
+)
+
+func hasBits(bits uint32) nft.Part {
+	return nft.MarkBits(markTagMask|bits, markTag|bits)
+}
+
+// plan is the two tables of a host in a State.
+func plan(s *host.State, physnets map[string]string) (track, filter nft.Table) {
+	zones := zones(s.Networks)
+	devs := devices(s, physnets)
+	return planTrack(devs, zones), planFilter(s, devs, zones)
+}
+
+// planTrack tracks bridged packets in the zone of their network. What the host
+// itself says on a network of ours goes into the same zone, where the answer will
+// be looked for.
+func planTrack(devs []device, zones map[string]uint16) nft.Table {
+	bridges := nft.Set{Name: "bridges", Key: []nft.Kind{nft.IfName}, Value: &lookupMark}
+	seen := map[string]bool{}
+	for _, d := range devs {
+		if !seen[d.network] {
+			seen[d.network] = true
+			mark := device{network: d.network}.mark(zones)
+			bridges.Elements = append(bridges.Elements, nft.Element{Key: []nft.Datum{nft.Name(host.BridgeName(d.network))}, Value: &mark})
+		}
+	}
+	return nft.Table{Family: nft.Inet, Name: trackTable, Sets: []nft.Set{bridges}, Chains: []nft.Chain{
+		{Name: "raw", Hook: hook(nftables.ChainHookPrerouting, beforeDefrag), Rules: []nft.Rule{
+			{hasBits(markStateless), nft.NoTrack, nft.Return},
+			{tagged, nft.ZoneFromMark()}}},
+		{Name: "local", Hook: hook(nftables.ChainHookOutput, beforeDefrag), Rules: []nft.Rule{
+			{nft.ZoneFrom("bridges", nft.OIF)}}},
+		{Name: "state", Hook: hook(nftables.ChainHookPrerouting, afterTracking), Rules: []nft.Rule{
+			{tagged, nft.CtState(nft.Established | nft.Related), nft.CtMarkIsNot(cutMark), nft.MarkOr(markEstablished)},
+			{tagged, nft.CtState(nft.Invalid), nft.MarkOr(markInvalid)}}},
+	}}
+}
+
+func planFilter(s *host.State, devs []device, zones map[string]uint16) nft.Table {
+	f := newFilter(s)
+	for _, d := range devs {
+		f.zones.put(d.mark(zones), nft.Name(d.name))
+	}
+	for i := range s.Ports {
+		if filtered(&s.Ports[i]) {
+			f.port(&s.Ports[i])
+		}
+	}
+	f.chains()
+	t := nft.Table{Family: nft.Bridge, Name: filterTable, Chains: append(baseChains(), spoofChains()...)}
+	t.Chains = append(t.Chains, f.arp, f.nd, f.ip4, f.ip6, egress(), ingress())
+	t.Chains = append(t.Chains, f.combo...)
+	for _, s := range []*set{&f.zones, &f.filtered, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
+		t.Sets = append(t.Sets, s.Set)
+	}
+	t.Sets = append(t.Sets, f.members...)
+	return t
+}
+
+// set is a set being filled.
+type set struct{ nft.Set }
+
+func newSet(name string, key ...nft.Kind) set { return set{nft.Set{Name: name, Key: key}} }
+
+func newMap(name string, value *nft.Kind) set {
+	return set{nft.Set{Name: name, Key: []nft.Kind{nft.IfName}, Value: value}}
+}
+
+func (s *set) add(key ...nft.Datum) { s.Elements = append(s.Elements, nft.Element{Key: key}) }
+
+func (s *set) put(value nft.Datum, key ...nft.Datum) {
+	s.Elements = append(s.Elements, nft.Element{Key: key, Value: &value})
+}
+
+// filter is what of the bridge table depends on ports.
+type filter struct {
+	state    *host.State
+	compiler *compiler
+
+	zones, filtered, macs, macOnly, senders4, senders6, out, in set
+
+	arp, nd, ip4, ip6 nft.Chain // senders that are prefixes
+
+	combos  map[string][]string // name -> groups
+	combo   []nft.Chain
+	members []nft.Set
+}
+
+func newFilter(s *host.State) *filter {
+	return &filter{
+		state: s, compiler: newCompiler(s), combos: map[string][]string{},
+		zones:    newMap("zones", &lookupMark),
+		filtered: newSet("filtered", nft.IfName),
+		macs:     newSet("macs", nft.IfName, nft.Ether),
+		macOnly:  newSet("maconly", nft.IfName),
+		senders4: newSet("senders4", nft.IfName, nft.Ether, nft.IPv4),
+		senders6: newSet("senders6", nft.IfName, nft.Ether, nft.IPv6),
+		out:      newMap("out", &lookupVerdict),
+		in:       newMap("in", &lookupVerdict),
+		arp:      nft.Chain{Name: "pairs-arp"},
+		nd:       nft.Chain{Name: "pairs-nd"},
+		ip4:      nft.Chain{Name: "pairs-ip4"},
+		ip6:      nft.Chain{Name: "pairs-ip6"},
+	}
+}
+
+func (f *filter) port(p *host.Port) {
+	tap := nft.Name(host.TapName(p.ID))
+	f.filtered.add(tap)
+	f.senders(tap, p.MAC, p.Addresses)
+	if len(p.Addresses) == 0 {
+		f.macOnly.add(tap)
+	}
+	for _, pair := range p.Pairs {
+		mac := pair.MAC
+		if mac.IsZero() {
+			mac = p.MAC
+		}
+		if pair.Prefix.IsSingleIP() {
+			f.senders(tap, mac, []netip.Addr{pair.Prefix.Addr()})
+			continue
+		}
+		f.senders(tap, mac, nil)
+		f.pair(tap, mac, pair.Prefix)
+	}
+	if len(p.Groups) == 0 {
+		return // nothing is admitted
+	}
+	groups := slices.Sorted(slices.Values(p.Groups))
+	name := comboName(groups)
+	f.combos[name] = groups
+	f.out.put(nft.Goto("go-"+name), tap)
+	f.in.put(nft.Goto("gi-"+name), tap)
+}
+
+var linkLocal = netip.MustParsePrefix("fe80::/64")
+
+// senders lets a tap send from a MAC and addresses, and from the link-local
+// address that belongs to the MAC.
+func (f *filter) senders(tap nft.Datum, mac weft.MAC, addrs []netip.Addr) {
+	f.macs.add(tap, nft.MAC(mac))
+	for _, a := range append(slices.Clone(addrs), weft.EUI64(linkLocal, mac)) {
+		if a.Is4() {
+			f.senders4.add(tap, nft.MAC(mac), nft.Addr(a))
+		} else {
+			f.senders6.add(tap, nft.MAC(mac), nft.Addr(a))
+		}
+	}
+}
+
+// pair lets a tap send from a MAC and a whole prefix.
+func (f *filter) pair(tap nft.Datum, mac weft.MAC, p netip.Prefix) {
+	rule := func(hw, addr nft.Field, verdict nft.Part) nft.Rule {
+		r := nft.Rule{nft.IIF.Is(tap), hw.Is(nft.MAC(mac))}
+		if p.Bits() > 0 {
+			r = append(r, addr.In(p))
+		}
+		return append(r, verdict)
+	}
+	if p.Addr().Is4() {
+		f.arp.Rules = append(f.arp.Rules, rule(nft.ARPSHA, nft.ARPSPA, nft.Return))
+		f.ip4.Rules = append(f.ip4.Rules, rule(nft.EtherSaddr, nft.IPSaddr, nft.Return))
+		return
+	}
+	f.nd.Rules = append(f.nd.Rules, rule(nft.EtherSaddr, nft.NDTarget, nft.GotoChain("spoof-source6")))
+	f.ip6.Rules = append(f.ip6.Rules, rule(nft.EtherSaddr, nft.IP6Saddr, nft.Return))
+}
+
+// chains closes what has been collected: the chains of prefixes, those of each
+// combination of groups, and the sets they look into.
+func (f *filter) chains() {
+	for _, c := range []*nft.Chain{&f.arp, &f.nd, &f.ip4, &f.ip6} {
+		c.Rules = append(c.Rules, nft.Rule{nft.Drop})
+	}
+	remotes := map[string]nft.Set{}
+	for _, name := range slices.Sorted(maps.Keys(f.combos)) {
+		groups := f.combos[name]
+		f.combo = append(f.combo, f.compiler.chain("go-"+name, groups, false), f.compiler.chain("gi-"+name, groups, true))
+		f.compiler.each(groups, func(r *host.Rule) {
+			if r.RemoteGroup == "" {
+				return
+			}
+			if name := memberSet(r.IPv6, r.RemoteGroup); remotes[name].Name == "" {
+				remotes[name] = f.memberSet(name, r)
+			}
+		})
+	}
+	for _, name := range slices.Sorted(maps.Keys(remotes)) {
+		f.members = append(f.members, remotes[name])
+	}
+}
+
+func (f *filter) memberSet(name string, r *host.Rule) nft.Set {
+	kind := nft.IPv4
+	if r.IPv6 {
+		kind = nft.IPv6
+	}
+	s := newSet(name, kind)
+	for _, m := range f.state.Members[r.RemoteGroup] {
+		if m.IsSingleIP() && m.Addr().Is6() == r.IPv6 {
+			s.add(nft.Addr(m.Addr()))
+		}
+	}
+	return s.Set
+}

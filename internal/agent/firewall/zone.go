@@ -1,0 +1,133 @@
+package firewall
+
+import (
+	"fmt"
+	"hash/fnv"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/dataplane/nft"
+	"github.com/weftnet/weft/internal/host"
+)
+
+// The mark of a packet while it crosses a bridge: a tag by which ours are told
+// from those of others, what is known of its connection, and the zone.
+const (
+	markTag         = 0x77000000
+	markTagMask     = 0xfff80000
+	markEstablished = 0x00010000
+	markInvalid     = 0x00020000
+	markStateless   = 0x00040000
+)
+
+// cutMark is the mark of connections whose rule is gone: their packets are judged
+// one by one, as if they belonged to none. Deleting the entry would not do: the
+// next packet of the other side would open the connection anew, in its own
+// direction.
+const cutMark = 0x77000001
+
+// zones gives each network a conntrack zone, so that networks with equal
+// addresses do not meet in the table. A network keeps its zone over restarts, and
+// as others come and go, but for collisions.
+func zones(networks []host.Network) map[string]uint16 {
+	const count = 65534 // 0 is the host's own
+	out, taken := make(map[string]uint16, len(networks)), make(map[uint16]bool, len(networks))
+	for i := range networks {
+		if len(taken) == count {
+			break
+		}
+		h := fnv.New32a()
+		h.Write([]byte(networks[i].ID))
+		z := uint16(h.Sum32()%count) + 1
+		for taken[z] {
+			z = z%count + 1
+		}
+		out[networks[i].ID], taken[z] = z, true
+	}
+	return out
+}
+
+// filtered reports whether a port is filtered at all.
+func filtered(p *host.Port) bool { return p.PortSecurity && !p.Trusted }
+
+// device is an interface on a network's bridge.
+type device struct {
+	name, network string
+	stateless     bool
+}
+
+// devices is everything on the bridges of networks that have filtered ports: both
+// directions of a connection must be in one zone, whatever is at the other end.
+func devices(s *host.State, physnets map[string]string) []device {
+	tracked := map[string]bool{}
+	for i := range s.Ports {
+		tracked[s.Ports[i].NetworkID] = tracked[s.Ports[i].NetworkID] || filtered(&s.Ports[i])
+	}
+	var out []device
+	add := func(network, name string, stateless bool) {
+		if tracked[network] && name != "" {
+			out = append(out, device{name, network, stateless})
+		}
+	}
+	for i := range s.Networks {
+		n := &s.Networks[i]
+		add(n.ID, uplink(n.Segment, physnets), false)
+		if n.DHCP != nil {
+			add(n.ID, host.TapName(n.DHCP.PortID), false)
+		}
+	}
+	for i := range s.Routers {
+		for _, p := range s.Routers[i].Interfaces {
+			add(p.NetworkID, host.TapName(p.PortID), false)
+		}
+		if g := s.Routers[i].Gateway; g != nil {
+			add(g.NetworkID, host.TapName(g.PortID), false)
+		}
+	}
+	stateless := statelessGroups(s)
+	for i := range s.Ports {
+		p := &s.Ports[i]
+		add(p.NetworkID, host.TapName(p.ID), filtered(p) && anyOf(p.Groups, stateless))
+	}
+	return out
+}
+
+// uplink is the interface by which a network reaches other hosts; "" if none.
+func uplink(seg host.Segment, physnets map[string]string) string {
+	physical := physnets[seg.PhysicalNetwork]
+	switch {
+	case seg.Type == weft.TypeVXLAN:
+		return fmt.Sprintf("vxlan-%d", seg.ID)
+	case seg.Type == weft.TypeFlat:
+		return physical
+	case seg.Type == weft.TypeVLAN && physical != "":
+		return host.VLANDevice(physical, seg.ID)
+	}
+	return ""
+}
+
+func statelessGroups(s *host.State) map[string]bool {
+	out := map[string]bool{}
+	for i := range s.Groups {
+		if !s.Groups[i].Stateful {
+			out[s.Groups[i].ID] = true
+		}
+	}
+	return out
+}
+
+func anyOf(ids []string, set map[string]bool) bool {
+	for _, id := range ids {
+		if set[id] {
+			return true
+		}
+	}
+	return false
+}
+
+func (d device) mark(zones map[string]uint16) nft.Datum {
+	m := uint32(markTag) | uint32(zones[d.network])
+	if d.stateless {
+		m |= markStateless
+	}
+	return nft.Number(m)
+}
