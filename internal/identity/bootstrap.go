@@ -92,11 +92,7 @@ func (s *Service) lastAdvertised(ctx context.Context) (*advertised, error) {
 func (s *Service) firstPasswords(ctx context.Context, given map[string]string) (passwords, hashes map[string]string, err error) {
 	passwords, hashes = map[string]string{}, map[string]string{}
 	for _, user := range []string{AdminUser, DemoUser} {
-		if passwords[user] = given[user]; passwords[user] != "" {
-			hashes[user], err = s.vault.hash(ctx, passwords[user])
-		} else {
-			passwords[user], hashes[user], err = invent()
-		}
+		passwords[user], hashes[user], err = s.vault.adopt(ctx, given[user])
 		if err != nil {
 			return nil, nil, err
 		}
@@ -104,10 +100,11 @@ func (s *Service) firstPasswords(ctx context.Context, given map[string]string) (
 	return passwords, hashes, nil
 }
 
-// ResetPassword gives a user of the default domain a new random password, for an
-// operator who has lost it; all tokens of the user die.
-func (s *Service) ResetPassword(ctx context.Context, user string) (string, error) {
-	password, hash, err := invent()
+// ResetPassword gives a user of the default domain a new password and returns it;
+// "" makes one up. It is for an operator who has lost the old one. All tokens of
+// the user die.
+func (s *Service) ResetPassword(ctx context.Context, user, password string) (string, error) {
+	password, hash, err := s.vault.adopt(ctx, password)
 	if err != nil {
 		return "", err
 	}

@@ -45,7 +45,7 @@ func removeDomain(tx *store.Tx, d *weft.Domain) error {
 		return forbidden("Cannot delete the default domain")
 	}
 	if d.Enabled {
-		return forbidden("Cannot delete a domain that is enabled, please disable it first.")
+		return forbidden("Cannot delete a domain that is enabled, please disable it first")
 	}
 	here := store.Eq("domain_id", d.ID)
 	if err := users().dropAll(tx, here); err != nil {

@@ -61,13 +61,33 @@ func (v *vault) hash(ctx context.Context, password string) (string, error) {
 	return string(h), err
 }
 
-// invent makes a password and its stored form. The password has 130 random bits:
-// no number of guesses finds it, so that its hash need not be slow, and the first
-// start and every login with it are fast.
-func invent() (password, hash string, err error) {
-	password = rand.Text()
+// adopt is the stored form of a password that a machine has, and "" makes one up.
+// What crypto/rand.Text has made has 130 random bits: no number of guesses finds
+// it, so that its hash need not be slow, and the first start and every login with
+// it are fast.
+func (v *vault) adopt(ctx context.Context, password string) (adopted, hash string, err error) {
+	if password == "" {
+		password = rand.Text()
+	}
+	if !random(password) {
+		hash, err = v.hash(ctx, password)
+		return password, hash, err
+	}
 	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	return password, string(h), err
+}
+
+// random reports whether a password looks like one of crypto/rand.Text, which has
+// fewer than 9 different characters once in 10^8 times.
+func random(password string) bool {
+	different := map[rune]bool{}
+	for _, r := range password {
+		if !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", r) {
+			return false
+		}
+		different[r] = true
+	}
+	return len(password) >= 26 && len(different) >= 9
 }
 
 // check reports whether password has the hash. Failing takes equally long whether

@@ -60,7 +60,7 @@ func placeProject(tx *store.Tx, v, old *weft.Project) error {
 	v.Epoch++
 	n, err := store.Projects.Count(tx, store.Eq("parent_id", v.ID), store.Eq("enabled", 1))
 	if err == nil && n > 0 {
-		return forbidden("Cannot disable project " + v.ID + " since its subtree contains enabled projects.")
+		return forbidden("Cannot disable project " + v.ID + " since its subtree contains enabled projects")
 	}
 	return err
 }
@@ -110,7 +110,7 @@ func removeProject(tx *store.Tx, p *weft.Project) error {
 		return err
 	}
 	if n > 0 {
-		return forbidden("Cannot delete the project " + p.ID + " since it is not a leaf in the hierarchy. Use the cascade option if you want to delete a whole subtree.")
+		return forbidden("Cannot delete the project " + p.ID + " since it is not a leaf in the hierarchy. Use the cascade option if you want to delete a whole subtree")
 	}
 	preferring, err := store.Users.Find(tx, store.Eq("default_project_id", p.ID))
 	for _, u := range preferring {
