@@ -1,0 +1,164 @@
+// Package storetest gives tests a database of each kind: SQLite in a temporary
+// folder, and a PostgreSQL that it starts from the machine's own packages, in a
+// temporary folder too and reachable through a socket there only. Where there is no
+// PostgreSQL its tests skip.
+package storetest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Each runs a test on a fresh database of each kind.
+func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
+	t.Run("postgresql", func(t *testing.T) { test(t, Open(t, PostgreSQL(t))) })
+}
+
+// SQLite is a fresh SQLite database.
+func SQLite(t testing.TB) *store.DB { return Open(t, "sqlite:"+filepath.Join(t.TempDir(), "weft.db")) }
+
+// Open opens a database until the test ends.
+func Open(t testing.TB, url string) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), url, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// server is the PostgreSQL of this test binary: making one takes two seconds, a
+// database in it some milliseconds.
+var server struct {
+	sync.Mutex
+	dir   string
+	err   error
+	users int
+	cmd   *exec.Cmd
+	made  int
+}
+
+// PostgreSQL is the URL of a fresh, empty PostgreSQL database. The server stops
+// when the last test that uses it has ended.
+func PostgreSQL(t testing.TB) string {
+	t.Helper()
+	server.Lock()
+	defer server.Unlock()
+	if server.users == 0 {
+		server.err = start()
+	}
+	if server.err != nil {
+		t.Skipf("no PostgreSQL for tests: %v", server.err)
+	}
+	server.users++
+	t.Cleanup(release)
+	server.made++
+	name := "weft" + strconv.Itoa(server.made)
+	if out, err := as("createdb", "-h", server.dir, "-U", "weft", name).CombinedOutput(); err != nil {
+		t.Fatalf("createdb: %v\n%s", err, out)
+	}
+	return fmt.Sprintf("postgresql:///%s?host=%s&user=weft", name, server.dir)
+}
+
+func release() {
+	server.Lock()
+	defer server.Unlock()
+	if server.users--; server.users > 0 {
+		return
+	}
+	server.cmd.Process.Signal(syscall.SIGINT) // "fast" shutdown
+	server.cmd.Wait()
+	os.RemoveAll(server.dir)
+}
+
+// as is a command of PostgreSQL's, run as somebody who is not root: the server
+// refuses to be.
+func as(program string, args ...string) *exec.Cmd {
+	path := program
+	if found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + program); err == nil && len(found) > 0 {
+		path = found[len(found)-1]
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = "/"
+	if os.Geteuid() == 0 {
+		if id, err := unprivileged(); err == nil {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: id}
+		}
+	}
+	return cmd
+}
+
+func unprivileged() (*syscall.Credential, error) {
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		if u, err = user.Lookup("nobody"); err != nil {
+			return nil, err
+		}
+	}
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
+}
+
+func start() error {
+	dir, err := os.MkdirTemp("/tmp", "weft-pg-") // short: the path of a socket has a limit
+	if err != nil {
+		return err
+	}
+	server.dir = dir
+	if os.Geteuid() == 0 {
+		id, err := unprivileged()
+		if err != nil {
+			return err
+		}
+		if err := os.Chown(dir, int(id.Uid), int(id.Gid)); err != nil {
+			return err
+		}
+	}
+	data := filepath.Join(dir, "data")
+	if out, err := as("initdb", "-D", data, "-U", "weft", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return fmt.Errorf("initdb: %w %s", err, bytes.TrimSpace(out))
+	}
+	server.cmd = as("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=")
+	server.cmd.SysProcAttr = withDeath(server.cmd.SysProcAttr)
+	if err := server.cmd.Start(); err != nil {
+		os.RemoveAll(dir)
+		return err
+	}
+	for range 200 {
+		if as("pg_isready", "-q", "-h", dir, "-U", "weft").Run() == nil {
+			return nil
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	server.cmd.Process.Kill()
+	server.cmd.Wait()
+	os.RemoveAll(dir)
+	return fmt.Errorf("the server does not answer")
+}
+
+// withDeath makes a child end with the process that started it.
+func withDeath(a *syscall.SysProcAttr) *syscall.SysProcAttr {
+	if a == nil {
+		a = &syscall.SysProcAttr{}
+	}
+	a.Pdeathsig = syscall.SIGINT
+	return a
+}
