@@ -1,6 +1,10 @@
-// Package l3 realises routers: each in a namespace qrouter-ID with an interface
-// for every port, joined to the port's bridge by a veth, with addresses, routes
-// and translation. A plan is the difference between what a router must be and what
-// the kernel has, printed as one would do it by hand; a router that is right is not
-// touched.
+// Package l3 keeps the routers of one host: a namespace qrouter-ID each, with a
+// leg qr- on every internal network and qg- on the external one, their addresses
+// and routes, and the translation of addresses (source translation, floating IPs,
+// the way to the metadata service) in the nftables table weft of the namespace.
+//
+// A restarted agent finds all of it and touches nothing. What comes is announced
+// by gratuitous ARP; what goes takes the connections that were translated with it
+// along. Router advertisements are another's task: a router here has its IPv6
+// addresses and routes, and forwards.
 package l3

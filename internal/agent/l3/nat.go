@@ -2,88 +2,129 @@ package l3
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/google/nftables"
 
+	"github.com/weftnet/weft/internal/agent/wire"
 	"github.com/weftnet/weft/internal/dataplane/nft"
 	"github.com/weftnet/weft/internal/host"
 )
 
+// MetadataPort is where the metadata service listens in a router's namespace.
+const MetadataPort = 9697
+
+var metadataAddr = netip.MustParseAddr("169.254.169.254")
+
+// Maps of the table: one element in each for a floating IP.
 const (
-	metadataAddress = "169.254.169.254"
-	metadataPort    = 9697 // where the metadata proxy listens in the namespace
+	tableName = "weft"
+	inMap     = "floating" // floating IP -> fixed address
+	outMap    = "fixed"    // fixed address -> floating IP
 )
 
-// Priorities of nat chains, and of filters.
-const (
-	dstNAT = -100
-	srcNAT = 100
-	filter = 0
-)
+const tcp = 6
 
-// natTable is the translation of a router:
-//   - the metadata address leads to the proxy in the namespace, and nothing else
-//     does;
-//   - floating IPs are translated one to one by two maps, so that adding one is an
-//     element each; a fixed address that reaches its floating IP from inside is
-//     turned around with the router's address as source, so that answers come back
-//     this way;
-//   - what leaves by the gateway and has no floating IP gets the router's address.
-//
-// Traffic between internal networks passes as it is.
-func natTable(r *host.Router) nft.Table {
-	ip := nft.IPv4
-	dnat := nft.Set{Name: "floating", Key: []nft.Kind{nft.IPv4}, Value: &ip}
-	snat := nft.Set{Name: "fixed", Key: []nft.Kind{nft.IPv4}, Value: &ip}
-	for _, f := range r.FloatingIPs {
-		if !f.Floating.Is4() || !f.Fixed.Is4() {
-			continue
-		}
-		floating, fixed := nft.Addr(f.Floating), nft.Addr(f.Fixed)
-		dnat.Elements = append(dnat.Elements, nft.Element{Key: []nft.Datum{floating}, Value: &fixed})
-		snat.Elements = append(snat.Elements, nft.Element{Key: []nft.Datum{fixed}, Value: &floating})
+// translations are a router's floating IPs in force, by fixed address at most one:
+// the API sees to that, and a second one would make the kernel refuse the whole
+// table.
+func translations(r *host.Router) []host.FloatingIP {
+	if r.Gateway == nil || !r.AdminUp {
+		return nil
 	}
-	metadata := nft.Rule{nft.IIF.IfPrefix("qr-"), nft.IPDaddr.Is(nft.Addr(netip.MustParseAddr(metadataAddress))), nft.L4Proto.Eq(6), nft.DPort.Eq(80), nft.Redirect(metadataPort)}
-	return nft.Table{Family: nft.IP, Name: "weft", Sets: []nft.Set{dnat, snat}, Chains: []nft.Chain{
-		{Name: "prerouting", Hook: &nft.Hook{Type: nftables.ChainTypeNAT, Num: nftables.ChainHookPrerouting, Priority: dstNAT},
-			Rules: []nft.Rule{metadata, {nft.DNATFrom("floating")}}},
-		{Name: "output", Hook: &nft.Hook{Type: nftables.ChainTypeNAT, Num: nftables.ChainHookOutput, Priority: dstNAT},
-			Rules: []nft.Rule{{nft.DNATFrom("floating")}}},
-		{Name: "postrouting", Hook: &nft.Hook{Type: nftables.ChainTypeNAT, Num: nftables.ChainHookPostrouting, Priority: srcNAT}, Rules: postrouting(r)},
-		// The proxy is for redirected questions only: those were to another port.
-		{Name: "input", Hook: &nft.Hook{Type: nftables.ChainTypeFilter, Num: nftables.ChainHookInput, Priority: filter},
-			Rules: []nft.Rule{{nft.L4Proto.Eq(6), nft.DPort.Eq(metadataPort), nft.Translated(false), nft.Drop}}},
+	var out []host.FloatingIP
+	seen := map[netip.Addr]bool{}
+	for _, f := range r.FloatingIPs {
+		if f.Floating.Is4() && f.Fixed.Is4() && !seen[f.Fixed] && !seen[f.Floating] {
+			out = append(out, f)
+		}
+		seen[f.Fixed], seen[f.Floating] = true, true
+	}
+	return out
+}
+
+// pairsOf is the translations by floating IP.
+func pairsOf(r *host.Router) map[netip.Addr]netip.Addr {
+	out := map[netip.Addr]netip.Addr{}
+	for _, f := range translations(r) {
+		out[f.Floating] = f.Fixed
+	}
+	return out
+}
+
+// tableOf is the translation of a router, after the chains that Neutron makes.
+func tableOf(r *host.Router) nft.Table {
+	address := nft.IPv4
+	in := nft.Set{Name: inMap, Key: []nft.Kind{nft.IPv4}, Value: &address}
+	out := nft.Set{Name: outMap, Key: []nft.Kind{nft.IPv4}, Value: &address}
+	for _, f := range translations(r) {
+		floating, fixed := nft.Addr(f.Floating), nft.Addr(f.Fixed)
+		in.Elements = append(in.Elements, nft.Element{Key: []nft.Datum{floating}, Value: &fixed})
+		out.Elements = append(out.Elements, nft.Element{Key: []nft.Datum{fixed}, Value: &floating})
+	}
+	nat := func(name string, hook *nftables.ChainHook, priority *nftables.ChainPriority, rules ...nft.Rule) nft.Chain {
+		return nft.Chain{Name: name, Hook: &nft.Hook{Type: nftables.ChainTypeNAT, Num: hook, Priority: int32(*priority)}, Rules: rules}
+	}
+	return nft.Table{Family: nft.IP, Name: tableName, Sets: []nft.Set{in, out}, Chains: []nft.Chain{
+		{Name: "input", Hook: &nft.Hook{Type: nftables.ChainTypeFilter, Num: nftables.ChainHookInput, Priority: int32(*nftables.ChainPriorityFilter)}, Rules: []nft.Rule{
+			// The service knows who asks by the way there; nobody is to come by another.
+			{nft.L4Proto.Eq(tcp), nft.DPort.Eq(MetadataPort), nft.Translated(false), nft.Drop},
+		}},
+		nat("prerouting", nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest,
+			nft.Rule{nft.IIF.IfPrefix(internalPrefix), nft.IPDaddr.Is(nft.Addr(metadataAddr)), nft.L4Proto.Eq(tcp), nft.DPort.Eq(80), nft.Redirect(MetadataPort)},
+			nft.Rule{nft.DNATFrom(inMap)}),
+		nat("output", nftables.ChainHookOutput, nftables.ChainPriorityNATDest, nft.Rule{nft.DNATFrom(inMap)}),
+		nat("postrouting", nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, sourceRules(r)...),
 	}}
 }
 
-func postrouting(r *host.Router) []nft.Rule {
+// sourceRules translate sources. The first leaves alone what stays inside, unless
+// it was sent to a floating IP: then the answer has to come back by the router,
+// which it would not if the sender were a neighbour under its own address.
+func sourceRules(r *host.Router) []nft.Rule {
 	if r.Gateway == nil {
 		return nil
 	}
-	out := nft.Name(host.GatewayDevice(r.Gateway.PortID))
+	device := nft.Name(host.GatewayDevice(r.Gateway.PortID))
 	rules := []nft.Rule{
-		// Between internal networks nothing is translated, except what came by a
-		// floating IP from inside.
-		{nft.OIF.IsNot(out), nft.Translated(false), nft.Accept},
-		{nft.OIF.Is(out), nft.SNATFrom("fixed")},
+		{nft.OIF.IsNot(device), nft.Translated(false), nft.Accept},
+		{nft.SNATFrom(outMap)},
 	}
-	gw := gatewayAddress(r)
-	if !gw.IsValid() {
-		return rules
+	if gw := gatewayAddr(r); r.SNAT && gw.IsValid() {
+		rules = append(rules,
+			nft.Rule{nft.OIF.Is(device), nft.SNAT(gw)},
+			nft.Rule{nft.IIF.IsNot(device), nft.Translated(true), nft.SNAT(gw)})
 	}
-	if r.SNAT {
-		rules = append(rules, nft.Rule{nft.OIF.Is(out), nft.SNAT(gw)})
-	}
-	// Turned around: from an internal network to a floating IP and back inside. The
-	// answer must come by the router, which untranslates it.
-	return append(rules, nft.Rule{nft.OIF.IsNot(out), nft.IIF.IsNot(out), nft.Translated(true), nft.SNAT(gw)})
+	return rules
 }
 
-func gatewayAddress(r *host.Router) netip.Addr {
+// gatewayAddr is the IPv4 address that stands for what leaves by the gateway.
+func gatewayAddr(r *host.Router) netip.Addr {
 	for _, a := range r.Gateway.Addresses {
 		if a.Prefix.Addr().Is4() {
 			return a.Prefix.Addr()
 		}
 	}
 	return netip.Addr{}
+}
+
+// over are the IPv4 addresses that the gateway's device has and is to lose. An
+// address stays on the device until its connections are gone, so that a run cut
+// short leaves the next the knowledge of it.
+func over(s *wire.Space, have wire.Observed) map[netip.Addr]bool {
+	wanted := map[netip.Addr]bool{}
+	for _, l := range s.Legs {
+		for _, a := range l.Addresses {
+			wanted[a.Addr()] = true
+		}
+	}
+	out := map[netip.Addr]bool{}
+	for device, addrs := range have.Addresses {
+		for _, a := range addrs {
+			if strings.HasPrefix(device, gatewayPrefix) && a.Addr().Is4() && !wanted[a.Addr()] {
+				out[a.Addr()] = true
+			}
+		}
+	}
+	return out
 }

@@ -1,0 +1,175 @@
+package l3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/agent/wire"
+	"github.com/weftnet/weft/internal/dataplane/arp"
+	"github.com/weftnet/weft/internal/dataplane/nft"
+	"github.com/weftnet/weft/internal/host"
+)
+
+// router is what the Agent keeps of a router between two runs: nothing that it
+// could not read again.
+type router struct {
+	kernel  *wire.Kernel
+	nft     *nft.Conn
+	checked bool // no connection is translated otherwise than the table in force says
+}
+
+// pass is one run for one router.
+type pass struct {
+	*router
+	want   *host.Router
+	space  *wire.Space
+	have   wire.Observed
+	done   []string
+	failed map[string]error // by device; "" is the whole router
+}
+
+func (r *router) converge(ctx context.Context, want *host.Router, announcer *arp.Announcer) Result {
+	p := &pass{router: r, want: want, space: spaceOf(want), failed: map[string]error{}}
+	if err := p.run(ctx, announcer); err != nil {
+		p.failed[""] = err
+	}
+	return p.result()
+}
+
+// run lets no packet through untranslated: what translates is in force before a
+// new address or route is, and until after an old one has gone.
+func (p *pass) run(ctx context.Context, announcer *arp.Announcer) (err error) {
+	if p.have, err = p.kernel.Observe(p.space); err != nil {
+		return err
+	}
+	plan := p.space.Plan(p.have)
+	p.do(plan.Make)
+	if p.failed[""] != nil {
+		return p.failed[""]
+	}
+	if err := p.translate(ctx); err != nil {
+		return err
+	}
+	p.do(plan.Add)
+	p.announce(plan.New, announcer)
+	p.do(plan.Remove)
+	return p.failed[""]
+}
+
+func (p *pass) do(ops []wire.Op) { p.done = append(p.done, p.kernel.Run(ops, p.failed)...) }
+
+// translate puts the table in force and then ends the connections that were
+// translated otherwise. Those are known by themselves, so that a run that was cut
+// short between the two is made up for by the next process's first.
+func (p *pass) translate(ctx context.Context) error {
+	if p.nft == nil {
+		p.nft = nft.Open(p.kernel.NS().FD())
+	}
+	changes, err := p.nft.Converge(ctx, tableOf(p.want))
+	for _, c := range changes {
+		p.done = append(p.done, "nft "+c)
+	}
+	if err != nil {
+		return err
+	}
+	old := outdated{gone: over(p.space, p.have), pairs: pairsOf(p.want)}
+	if p.checked && len(changes) == 0 && len(old.gone) == 0 {
+		return nil
+	}
+	p.checked = false
+	n, err := forget(p.kernel.NS(), old)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		p.done = append(p.done, fmt.Sprintf("ip netns exec %s conntrack -D: %d connections", p.space.Name, n))
+	}
+	p.checked = true
+	return nil
+}
+
+// announce tells the neighbours of what is new, and does not wait.
+func (p *pass) announce(fresh map[string][]netip.Addr, announcer *arp.Announcer) {
+	for _, l := range p.space.Legs {
+		addrs := slices.DeleteFunc(slices.Clone(fresh[l.Device]), netip.Addr.Is6)
+		if len(addrs) == 0 || p.failed[l.Device] != nil {
+			continue
+		}
+		announcer.Announce(p.space.Name, l.Device, addrs...)
+		for _, a := range addrs {
+			p.done = append(p.done, "ip netns exec "+p.space.Name+" arping -c 3 -U -I "+l.Device+" "+a.String())
+		}
+	}
+}
+
+func (p *pass) result() Result {
+	r := Result{RouterID: p.want.ID, Done: p.done, FloatingIPs: map[string]string{}}
+	for i := range p.want.Interfaces {
+		in := &p.want.Interfaces[i]
+		r.Ports = append(r.Ports, p.port(in, host.RouterDevice(in.PortID)))
+	}
+	if g := p.want.Gateway; g != nil {
+		r.Ports = append(r.Ports, p.port(g, host.GatewayDevice(g.PortID)))
+	}
+	translated := translations(p.want)
+	for _, f := range p.want.FloatingIPs {
+		switch {
+		case p.want.Gateway == nil || !p.want.AdminUp:
+			r.FloatingIPs[f.ID] = weft.StatusDown
+		case p.trouble(p.want.Gateway, host.GatewayDevice(p.want.Gateway.PortID)) != nil, !slices.Contains(translated, f):
+			r.FloatingIPs[f.ID] = weft.StatusError
+		default:
+			r.FloatingIPs[f.ID] = weft.StatusActive
+		}
+	}
+	r.Err = p.err()
+	return r
+}
+
+func (p *pass) port(in *host.RouterPort, device string) host.PortReport {
+	out := host.PortReport{ID: in.PortID, Revision: in.Revision, Up: true}
+	err := p.trouble(in, device)
+	if err == nil && !p.want.AdminUp {
+		err = errors.New("the router is administratively down")
+	}
+	if err != nil {
+		out.Up, out.Reason = false, err.Error()
+	}
+	return out
+}
+
+// trouble is why a port of the router does not work, nil when it does.
+func (p *pass) trouble(in *host.RouterPort, device string) error {
+	if err := p.failed[""]; err != nil {
+		return err
+	}
+	if err := p.failed[device]; err != nil {
+		return err
+	}
+	if bridge := host.BridgeName(in.NetworkID); p.have.Bridges[bridge] == 0 {
+		return fmt.Errorf("bridge %s is not there", bridge)
+	}
+	return nil
+}
+
+// err joins what went wrong, each thing once.
+func (p *pass) err() error {
+	if err := p.failed[""]; err != nil {
+		return err
+	}
+	var errs []error
+	for _, device := range slices.Sorted(maps.Keys(p.failed)) {
+		errs = append(errs, p.failed[device])
+	}
+	for _, l := range p.space.Legs {
+		if p.failed[l.Device] == nil && p.have.Bridges[l.Bridge] == 0 {
+			errs = append(errs, fmt.Errorf("bridge %s is not there", l.Bridge))
+		}
+	}
+	return errors.Join(errs...)
+}
