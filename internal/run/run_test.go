@@ -67,12 +67,12 @@ func TestGroupRunsUntilCancelled(t *testing.T) {
 		result := make(chan error, 1)
 		go func() { result <- g.Run(ctx) }()
 
-		time.Sleep(2*time.Second - 1)
+		time.Sleep(2*time.Second - time.Nanosecond)
 		synctest.Wait()
 		if isClosed(g.Ready()) {
 			t.Error("ready too early")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if !isClosed(g.Ready()) {
 			t.Error("not ready")

@@ -1,0 +1,182 @@
+// Package config reads the configuration file of weft: INI in the manner of
+// neutron.conf, with Neutron's names for what Neutron has, so that operators find
+// what they know. What is read is validated at once and becomes plain values; the
+// rest of weft never sees a key.
+//
+// Every option is one row of a table, from which reading, defaults, the check for
+// unknown keys and the reference file etc/weft.conf all follow.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/weftnet/weft"
+)
+
+// Config is what an operator can choose. Its fields may be set after it was read,
+// by flags for example; Validate then says whether they still make sense.
+type Config struct {
+	StateDir     string // folder of the database and of clouds.yaml
+	Host         string // name of this host, as in binding:host_id
+	Listen       netip.Addr
+	NetworkPort  uint16
+	IdentityPort uint16
+	Database     string // URL as the store takes it; "" is SQLite in StateDir
+	PolicyFile   string // rules in place of the built-in ones; "" is none
+	TokenTTL     time.Duration
+	Physnets     map[string]string // physical network -> interface
+
+	BaseMAC          weft.MAC // the first three octets of generated addresses, four if the fourth is not 0
+	DNSDomain        string   // with the dot at its end
+	AvailabilityZone string
+	AgentDownTime    time.Duration
+	PageLimit        int // largest page of a list; 0 is any
+	MaxDNSServers    int // of a subnet
+	MaxHostRoutes    int // of a subnet
+	MaxAddressPairs  int // of a port
+
+	ML2      ML2
+	VXLAN    VXLAN
+	Quotas   map[string]int // by resource; -1 is unlimited
+	Metadata Metadata
+	Log      Log
+}
+
+// ML2 is what networks are made of.
+type ML2 struct {
+	TenantTypes  []string           // tried in this order
+	ExternalType string             // of external networks; "" is as for tenants
+	FlatNetworks []string           // physical networks, "*" is all
+	VLANs        map[string][]Range // physical network -> ids of tenant networks; a network without ranges is for admins only
+	VNIs         []Range            // of VXLAN
+	GREs         []Range            // tunnel ids
+	GeneveVNIs   []Range
+	GeneveHeader int // room for options, in bytes
+
+	GlobalMTU   int
+	PathMTU     int            // between tunnel ends; 0 is GlobalMTU
+	PhysnetMTUs map[string]int // of single physical networks
+	OverlayIPv6 bool           // tunnels run over IPv6
+}
+
+// Range is an inclusive range of segmentation ids.
+type Range struct{ Min, Max int64 }
+
+// VXLAN is this host's tunnels.
+type VXLAN struct {
+	LocalIP      netip.Addr // the host's tunnel end; invalid: the kernel chooses
+	Port         uint16     // UDP
+	ARPResponder bool
+}
+
+// Metadata is where instances' questions about themselves go.
+type Metadata struct {
+	NovaURL string // "": weft answers
+	Secret  string // shared with Nova; "": the caller makes one and keeps it
+}
+
+// Log is what is logged, and how.
+type Log struct {
+	Level slog.Level
+	JSON  bool
+}
+
+// Default is the configuration without any file. root says whether weft has the
+// machine to itself, or a user's own corner of it; that decides where it keeps its
+// state.
+func Default(root bool) Config {
+	c := initial()
+	c.finish(root)
+	return c
+}
+
+// initial is every option at its default, before finish.
+func initial() Config {
+	var c Config
+	for _, o := range options() {
+		if err := o.set(&c, o.value); err != nil {
+			panic("config: the default of " + o.name() + ": " + err.Error()) // a row of the table is wrong
+		}
+	}
+	return c
+}
+
+// finish settles what was not given and depends on the machine or on other options.
+func (c *Config) finish(root bool) {
+	if c.StateDir == "" {
+		c.StateDir = DefaultStateDir(root)
+	}
+	if c.Host == "" {
+		c.Host = hostname()
+	}
+	for resource, n := range c.Quotas {
+		if n == useDefault {
+			c.Quotas[resource] = c.Quotas[""]
+		}
+	}
+	delete(c.Quotas, "")
+}
+
+// DefaultStateDir is /var/lib/weft for root, and for others weft's folder among the
+// state files of the user.
+func DefaultStateDir(root bool) string {
+	if root {
+		return "/var/lib/weft"
+	}
+	// The XDG specification has relative paths ignored.
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "weft")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ".weft"
+	}
+	return filepath.Join(home, ".local", "state", "weft")
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
+}
+
+// limited is the resources with quotas, and Neutron's limits; those that are not
+// here by number get default_quota.
+var limited = map[string]int{
+	"network": 100, "subnet": 100, "port": 500, "router": 10, "floatingip": 50,
+	"security_group": 10, "security_group_rule": 100, "rbac_policy": 10,
+	"subnetpool": useDefault, "address_scope": useDefault,
+}
+
+// useDefault marks a quota that was not given.
+const useDefault = -2
+
+// Validate reports, all at once, what does not fit together.
+func (c Config) Validate() error {
+	var errs []error
+	refuse := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.StateDir == "" {
+		refuse("the state directory has no name")
+	}
+	if c.Host == "" || len(c.Host) > 255 {
+		refuse("the name of the host, %q, must have 1 to 255 characters", c.Host)
+	}
+	if !c.Listen.IsValid() {
+		refuse("there is no address to listen on")
+	}
+	if c.NetworkPort == c.IdentityPort && c.NetworkPort != 0 {
+		refuse("the Networking API and the identity API cannot both have port %d", c.NetworkPort)
+	}
+	if ip := c.VXLAN.LocalIP; ip.IsValid() && ip.Is6() != c.ML2.OverlayIPv6 {
+		refuse("the tunnel end %s is not of overlay_ip_version", ip)
+	}
+	return errors.Join(errs...)
+}

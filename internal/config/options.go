@@ -1,0 +1,169 @@
+package config
+
+import (
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/weftnet/weft"
+)
+
+// option is one key of the file.
+type option struct {
+	section, key string
+	value        string // the default
+	set          setter
+	doc          string // without the "# " of its lines
+}
+
+func (o option) name() string { return "[" + o.section + "] " + o.key }
+
+// options is all there are, in the order of the reference file.
+func options() []option {
+	return slices.Concat(general(), apis(), networks(), hosts(), quotas())
+}
+
+func general() []option {
+	const section = "DEFAULT"
+	return []option{
+		{section, "state_path", "", read(func(c *Config) *string { return &c.StateDir }, text),
+			`Folder for the database, clouds.yaml and whatever else is to outlive the
+process. Empty: /var/lib/weft for root, for others weft in $XDG_STATE_HOME or
+in ~/.local/state.`},
+		{section, "host", "", read(func(c *Config) *string { return &c.Host }, text),
+			`Name of this host, as in binding:host_id. Empty: its host name.`},
+		{section, "bind_host", "127.0.0.1", read(func(c *Config) *netip.Addr { return &c.Listen }, address),
+			`Address that the APIs listen on.`},
+		{section, "bind_port", "9696", read(func(c *Config) *uint16 { return &c.NetworkPort }, port),
+			`TCP port of the Networking API.`},
+		{section, "pagination_max_limit", "-1", read(func(c *Config) *int { return &c.PageLimit }, pageLimit),
+			`Largest page of a list; -1 is as large as asked for.`},
+		{section, "base_mac", "fa:16:3e:00:00:00", read(func(c *Config) *weft.MAC { return &c.BaseMAC }, baseMAC),
+			`What the MAC addresses of ports begin with: three octets, or four if the fourth
+is not 00. The rest is drawn at random.`},
+		{section, "dns_domain", "openstacklocal.", read(func(c *Config) *string { return &c.DNSDomain }, domain),
+			`Domain of the names of ports. As long as it is this one, ports cannot be given
+names of their own.`},
+		{section, "agent_down_time", "75", read(func(c *Config) *time.Duration { return &c.AgentDownTime }, duration),
+			`Seconds without a sign of life after which an agent counts as dead.`},
+		{section, "global_physnet_mtu", "1500", read(func(c *Config) *int { return &c.ML2.GlobalMTU }, number(68, 65535)),
+			`MTU of the physical networks. The MTU of every network follows from it.`},
+		{section, "max_dns_nameservers", "5", read(func(c *Config) *int { return &c.MaxDNSServers }, number(0, 1000)),
+			`How many DNS servers a subnet can have.`},
+		{section, "max_subnet_host_routes", "20", read(func(c *Config) *int { return &c.MaxHostRoutes }, number(0, 1000)),
+			`How many host routes a subnet can have.`},
+		{section, "max_allowed_address_pair", "10", read(func(c *Config) *int { return &c.MaxAddressPairs }, number(0, 1000)),
+			`How many allowed address pairs a port can have.`},
+	}
+}
+
+func apis() []option {
+	return []option{
+		{"log", "level", "info", read(func(c *Config) *slog.Level { return &c.Log.Level }, level),
+			`What is logged: debug, info, warn or error, and what is worse.`},
+		{"log", "format", "text", read(func(c *Config) *bool { return &c.Log.JSON }, choice(map[string]bool{"text": false, "json": true})),
+			`How it is logged: text or json.`},
+		{"database", "connection", "", read(func(c *Config) *string { return &c.Database }, orNone(databaseURL)),
+			`Where everything is kept: postgresql://USER:PASSWORD@HOST/NAME, or
+sqlite:FILE. Empty: an SQLite database in the state folder.`},
+		{"identity", "bind_port", "5000", read(func(c *Config) *uint16 { return &c.IdentityPort }, port),
+			`TCP port of the identity API.`},
+		{"identity", "token_ttl", "3600", read(func(c *Config) *time.Duration { return &c.TokenTTL }, duration),
+			`Seconds that a token is good for.`},
+		{"oslo_policy", "policy_file", "", read(func(c *Config) *string { return &c.PolicyFile }, text),
+			`Rules in place of the built-in ones, in the form and under the names of
+Neutron's policy.yaml; relative to the folder of this file. Empty: none.`},
+		{"metadata", "nova_metadata_url", "", read(func(c *Config) *string { return &c.Metadata.NovaURL }, orNone(webURL)),
+			`Nova's metadata API, such as http://controller:8775, which answers instances
+that ask about themselves. Empty: weft answers what it knows.`},
+		{"metadata", "metadata_proxy_shared_secret", "", read(func(c *Config) *string { return &c.Metadata.Secret }, text),
+			`The secret of the same name in Nova's configuration. Empty: one is made, and
+kept in the state folder.`},
+	}
+}
+
+func networks() []option {
+	return []option{
+		{"ml2", "tenant_network_types", "vxlan",
+			read(func(c *Config) *[]string { return &c.ML2.TenantTypes }, listOf(weft.TypeLocal, weft.TypeVLAN, weft.TypeVXLAN, weft.TypeGRE, weft.TypeGeneve)),
+			`Types of the networks that users make, tried in this order: local, vlan, vxlan,
+gre, geneve. Empty: users make none.`},
+		{"ml2", "external_network_type", "", read(func(c *Config) *string { return &c.ML2.ExternalType }, orNone(networkType)),
+			`Type of external networks for which none is asked. Empty: as users' networks.`},
+		{"ml2", "path_mtu", "0", read(func(c *Config) *int { return &c.ML2.PathMTU }, number(0, 65535)),
+			`MTU between the ends of tunnels; 0 is global_physnet_mtu.`},
+		{"ml2", "physical_network_mtus", "", read(func(c *Config) *map[string]int { return &c.ML2.PhysnetMTUs }, mapping(number(68, 65535))),
+			`Physical networks with an MTU below global_physnet_mtu, as PHYSNET:MTU, ...`},
+		{"ml2", "overlay_ip_version", "4", read(func(c *Config) *bool { return &c.ML2.OverlayIPv6 }, choice(map[string]bool{"4": false, "6": true})),
+			`IP version of the tunnels between hosts: 4 or 6.`},
+		{"ml2_type_flat", "flat_networks", "*", read(func(c *Config) *[]string { return &c.ML2.FlatNetworks }, list),
+			`Physical networks that flat networks may be made on; * is all.`},
+		{"ml2_type_vlan", "network_vlan_ranges", "", read(func(c *Config) *map[string][]Range { return &c.ML2.VLANs }, vlanRanges),
+			`VLAN ids for users' networks, as PHYSNET:MIN:MAX, ... PHYSNET alone has VLANs
+for administrators only.`},
+		{"ml2_type_vxlan", "vni_ranges", "1:65536", read(func(c *Config) *[]Range { return &c.ML2.VNIs }, ranges(1, 1<<24-1)),
+			`Ids of VXLAN networks that users make, as MIN:MAX, ... up to 16777215.`},
+		{"ml2_type_gre", "tunnel_id_ranges", "1:65536", read(func(c *Config) *[]Range { return &c.ML2.GREs }, ranges(1, 1<<32-1)),
+			`Ids of GRE networks that users make, as MIN:MAX, ...`},
+		{"ml2_type_geneve", "vni_ranges", "1:65536", read(func(c *Config) *[]Range { return &c.ML2.GeneveVNIs }, ranges(1, 1<<24-1)),
+			`Ids of Geneve networks that users make, as MIN:MAX, ... up to 16777215.`},
+		{"ml2_type_geneve", "max_header_size", "30", read(func(c *Config) *int { return &c.ML2.GeneveHeader }, number(30, 300)),
+			`Bytes of a Geneve header, with its options.`},
+	}
+}
+
+func networkType(s string) (string, error) {
+	words := map[string]string{}
+	for _, t := range []string{weft.TypeLocal, weft.TypeFlat, weft.TypeVLAN, weft.TypeVXLAN, weft.TypeGRE, weft.TypeGeneve} {
+		words[t] = t
+	}
+	return choice(words)(s)
+}
+
+func hosts() []option {
+	return []option{
+		{"agent", "availability_zone", "nova", read(func(c *Config) *string { return &c.AvailabilityZone }, zone),
+			`Availability zone of this host.`},
+		{"linux_bridge", "physical_interface_mappings", "", read(func(c *Config) *map[string]string { return &c.Physnets }, mapping(device)),
+			`Interfaces of this host on physical networks, as PHYSNET:INTERFACE, ...`},
+		{"vxlan", "local_ip", "", read(func(c *Config) *netip.Addr { return &c.VXLAN.LocalIP }, orNone(address)),
+			`This host's address for tunnels. Empty: the kernel chooses.`},
+		{"vxlan", "udp_dstport", "8472", read(func(c *Config) *uint16 { return &c.VXLAN.Port }, udpPort),
+			`UDP port of VXLAN.`},
+		{"vxlan", "arp_responder", "false", read(func(c *Config) *bool { return &c.VXLAN.ARPResponder }, boolean),
+			`Whether this host answers ARP for the ports of others. Then allowed address
+pairs cannot move from host to host.`},
+	}
+}
+
+// quotas has a row for each limited resource. The limit of default_quota is kept
+// under the resource "" until all are known.
+func quotas() []option {
+	quota := func(resource, key, value, doc string) option {
+		limit := number(-1, 1<<31-1)
+		return option{"quotas", key, value, func(c *Config, s string) error {
+			if c.Quotas == nil {
+				c.Quotas = map[string]int{}
+			}
+			if s == "" {
+				c.Quotas[resource] = useDefault
+				return nil
+			}
+			n, err := limit(s)
+			c.Quotas[resource] = n
+			return err
+		}, doc}
+	}
+	out := []option{quota("", "default_quota", "-1", "How many a project can have of what is not listed here; -1 is without limit.")}
+	for _, resource := range slices.Sorted(maps.Keys(limited)) {
+		value, doc := strconv.Itoa(limited[resource]), "How many of "+resource+" a project can have."
+		if limited[resource] == useDefault {
+			value, doc = "", doc+" Empty: default_quota."
+		}
+		out = append(out, quota(resource, "quota_"+resource, value, doc))
+	}
+	return out
+}
