@@ -23,6 +23,7 @@ type heartbeat struct {
 	place    func(*store.Tx) error         // gives routers without a host one
 	rebind   func(*store.Tx, string) error // tries bindings again that failed for want of an agent
 	started  string
+	trimmed  time.Time
 	known    string // started, once the server has reacted to it
 }
 
@@ -40,7 +41,26 @@ func (h *heartbeat) run(ctx context.Context) error {
 		if err := h.beat(ctx); err != nil && ctx.Err() == nil {
 			h.log.Warn("heartbeat", "error", err)
 		}
+		if err := h.trim(ctx); err != nil && ctx.Err() == nil {
+			h.log.Warn("trimming the change log", "error", err)
+		}
 	}
+}
+
+// How long the change log is kept, and how often what is older is removed.
+const (
+	history   = 7 * 24 * time.Hour
+	trimEvery = time.Hour
+)
+
+func (h *heartbeat) trim(ctx context.Context) error {
+	if time.Since(h.trimmed) < trimEvery {
+		return nil
+	}
+	h.trimmed = time.Now()
+	return h.db.Update(ctx, weft.SystemCaller("heartbeat"), func(tx *store.Tx) error {
+		return tx.TrimChanges(tx.Now().Add(-history))
+	})
 }
 
 // beat registers the agents, or renews them.
@@ -78,7 +98,7 @@ func (h *heartbeat) renew(tx *store.Tx, want weft.Agent) error {
 	}
 	have.StartedAt, have.Heartbeat, have.Configurations = want.StartedAt, want.Heartbeat, want.Configurations
 	have.AvailabilityZone = want.AvailabilityZone
-	return store.Agents.Update(tx, have)
+	return store.Agents.Rewrite(tx, have)
 }
 
 func (h *heartbeat) agents() []weft.Agent {

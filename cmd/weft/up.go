@@ -120,6 +120,11 @@ func up(ctx context.Context, o upOptions) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 
+	unlock, err := o.dir.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	say("opening the database %s", o.dir.database())
 	db, err := store.Open(ctx, "sqlite:"+o.dir.database(), store.Options{Log: log})
 	if err != nil {

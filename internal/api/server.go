@@ -137,7 +137,7 @@ func (s *Server) route(rq *httpRequest, id string) error {
 	path := strings.TrimSuffix(rq.r.URL.Path, ".json")
 	switch path {
 	case "/healthz":
-		return rq.write(http.StatusOK, []byte(`{"status":"ok"}`))
+		return s.health(rq)
 	case "/", "":
 		return s.versions(rq)
 	}
@@ -176,6 +176,15 @@ func (s *Server) dispatch(rq *httpRequest, segments []string) error {
 		}
 	}
 	return notFound()
+}
+
+// health answers whether requests can be served, which takes the database.
+func (s *Server) health(rq *httpRequest) error {
+	if _, err := rq.read().Head(); err != nil {
+		s.Log.Warn("not healthy", "error", err)
+		return weft.Errorf(weft.Unavailable, "ServiceUnavailable", "The database does not answer.")
+	}
+	return rq.write(http.StatusOK, []byte(`{"status":"ok"}`))
 }
 
 func (s *Server) versions(rq *httpRequest) error {

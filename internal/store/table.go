@@ -234,6 +234,22 @@ func (t *Table[T]) update(tx *Tx, v *T, always bool) error {
 	return t.after(tx, old, v, before, doc)
 }
 
+// Rewrite stores a noun without a new revision and without an entry in the change
+// log: for what nobody follows, such as heartbeats.
+func (t *Table[T]) Rewrite(tx *Tx, v *T) error {
+	doc, err := Encode(v)
+	if err != nil {
+		return fmt.Errorf("encoding a row of %s: %w", t.Name, err)
+	}
+	m := meta(v)
+	args := []any{m.Revision, string(doc)}
+	for _, c := range t.Columns {
+		args = append(args, c.Value(v))
+	}
+	_, err = tx.Exec(t.sql.update, append(args, m.ID, m.Revision)...)
+	return err
+}
+
 // Delete removes a noun that was loaded in this transaction.
 func (t *Table[T]) Delete(tx *Tx, v *T) error {
 	m := meta(v)
