@@ -31,6 +31,10 @@ type L2 interface {
 	// connected, or "". A hold that is not empty is a reason to connect nothing new.
 	Wire(ctx context.Context, s *host.State, hold string) (map[string]string, error)
 
+	// Rewire is Wire for some ports of the State of the last Wire, whose taps have
+	// changed.
+	Rewire(ctx context.Context, s *host.State, hold string, ports []string) (map[string]string, error)
+
 	// Prune deletes networks that are not in the State.
 	Prune(ctx context.Context, s *host.State) error
 
@@ -68,9 +72,13 @@ type Config struct {
 // Agent keeps one host.
 type Agent struct {
 	Config
-	state   *host.State // nil: not known yet
-	sent    report      // what the server has
-	failing bool        // the last full pass, or one since
+	state   *host.State       // nil: not known yet
+	taps    map[string]string // of the State's ports, with their ids
+	hold    error             // why the last full pass could not filter ports
+	now     report            // what the host is
+	sent    report            // what the server has
+	last    time.Time         // when the last full pass began
+	failing bool              // the last full pass, or one since
 	backoff backoff
 }
 
@@ -90,11 +98,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	retry.Stop()
 	defer retry.Stop()
 	for {
-		full := true // all modules, not only those that wire ports
+		var ports []string // nil: everything
 		select {
 		case <-ctx.Done():
 			return nil
-		case a.state = <-states:
+		case s := <-states:
+			a.learn(s)
 		case <-retry.C:
 		case e, ok := <-events:
 			if !ok {
@@ -103,25 +112,38 @@ func (a *Agent) Run(ctx context.Context) error {
 				}
 				break
 			}
-			news := a.news(e, events)
-			if !news.any {
+			n := a.news(e, events)
+			if ports = n.ports; n.beyond && !a.postponed(retry) {
+				ports = nil
+			} else if len(ports) == 0 {
 				continue
 			}
-			// What failed is left to its time: our own attempts make events.
-			full = news.beyondPorts && !a.failing
 		}
-		if a.state == nil {
-			continue
+		if a.state != nil {
+			a.pass(ctx, ports, retry)
 		}
-		switch ok := a.pass(ctx, full); {
-		case !ok && (full || !a.failing):
-			a.failing = true
-			retry.Reset(a.backoff.next())
-		case ok && full:
-			a.failing = false
-			a.backoff.reset()
-			retry.Stop()
-		}
+	}
+}
+
+// postponed reports whether a full pass has to wait because the last one failed:
+// our own attempts make events, which must not make us try for ever. It makes sure
+// that the wait is short.
+func (a *Agent) postponed(retry *time.Timer) bool {
+	if !a.failing {
+		return false
+	}
+	if a.backoff.last > hurried {
+		retry.Reset(max(0, hurried-time.Since(a.last)))
+	}
+	return true
+}
+
+// learn makes a State the present one.
+func (a *Agent) learn(s *host.State) {
+	a.state = s
+	a.taps = make(map[string]string, len(s.Ports))
+	for i := range s.Ports {
+		a.taps[host.TapName(s.Ports[i].ID)] = s.Ports[i].ID
 	}
 }
 
@@ -167,15 +189,15 @@ func (a *Agent) ask(ctx context.Context, next chan<- *host.State) {
 	}
 }
 
-// newsOf says what events are about.
-type newsOf struct {
-	any         bool
-	beyondPorts bool // something else than instances' taps
+// news says what events are about.
+type news struct {
+	ports  []string // whose taps have changed
+	beyond bool     // something else has
 }
 
 // news takes all events that have come by now together, and looks at the last of
 // each interface: what was in between is over.
-func (a *Agent) news(first link.Event, events <-chan link.Event) newsOf {
+func (a *Agent) news(first link.Event, events <-chan link.Event) news {
 	last := map[string]link.Event{first.Name: first}
 	for waiting := true; waiting; {
 		select {
@@ -187,17 +209,15 @@ func (a *Agent) news(first link.Event, events <-chan link.Event) newsOf {
 			waiting = false
 		}
 	}
-	taps := map[string]bool{}
-	if a.state != nil {
-		for i := range a.state.Ports {
-			taps[host.TapName(a.state.Ports[i].ID)] = true
-		}
-	}
-	var n newsOf
+	var n news
 	for name, e := range last {
-		if e.Lost || a.L2.Concerns(e) {
-			n.any = true
-			n.beyondPorts = n.beyondPorts || !taps[name]
+		port, ok := a.taps[name]
+		switch {
+		case !e.Lost && !a.L2.Concerns(e):
+		case ok:
+			n.ports = append(n.ports, port)
+		default:
+			n.beyond = true
 		}
 	}
 	return n
@@ -209,6 +229,7 @@ type backoff struct{ last time.Duration }
 const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 15 * time.Second
+	hurried    = time.Second // when something has changed meanwhile
 )
 
 func (b *backoff) next() time.Duration {

@@ -3,8 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 
 	"github.com/weftnet/weft/internal/dataplane/netns"
 )
@@ -24,5 +22,3 @@ func Cleanup(ctx context.Context, l2 L2, more ...func(context.Context) error) er
 	}
 	return errors.Join(errs...)
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -4,68 +4,122 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/weftnet/weft/internal/host"
 )
 
-// pass brings the host to the present State and reports. It is false if something
-// is to be tried again. A pass that is not full leaves out what has nothing to do
-// with the taps of instances; those modules' last results stand.
-func (a *Agent) pass(ctx context.Context, full bool) bool {
+// pass brings the host to the present State and reports. If ports are named it
+// is only about their taps, which have changed since the last full pass; what else
+// that pass found still stands. What fails is left to the timer.
+func (a *Agent) pass(ctx context.Context, ports []string, retry *time.Timer) {
 	start := time.Now()
 	p := &progress{agent: a, ctx: ctx, ok: true}
-	p.run(full)
-	if ctx.Err() != nil {
-		return false // half a pass says nothing about the host
+	if ports == nil {
+		a.last = start
+		p.everything()
+	} else {
+		p.some(ports)
 	}
-	r := a.report(p)
-	a.Log.Debug("converged", "revision", a.state.Revision, "full", full, "ok", p.ok, "took", time.Since(start))
-	return a.send(ctx, r) && p.ok
+	if ctx.Err() != nil {
+		return // half a pass says nothing about the host
+	}
+	ok := a.send(ctx) && p.ok
+	a.Log.Debug("converged", "revision", a.state.Revision, "ports", len(ports), "ok", ok, "took", time.Since(start))
+	switch {
+	case !ok && (ports == nil || !a.failing):
+		a.failing = true
+		retry.Reset(a.backoff.next())
+	case ok && ports == nil:
+		a.failing = false
+		a.backoff.reset()
+		retry.Stop()
+	}
 }
 
 // progress is one pass.
 type progress struct {
-	agent    *Agent
-	ctx      context.Context
-	ok       bool
-	wired    map[string]string // of the ports of instances: why not connected
-	firewall error
-	results  map[string]Result // by module; nil: not asked in this pass
+	agent *Agent
+	ctx   context.Context
+	ok    bool
 }
 
-func (p *progress) run(full bool) {
-	a := p.agent
-	p.check("networks", a.L2.Prepare(p.ctx, a.state))
-	var hold string
+// everything asks all modules.
+func (p *progress) everything() {
+	a, s := p.agent, p.agent.state
+	p.check("networks", a.L2.Prepare(p.ctx, s))
+	a.hold = nil
 	if a.Firewall != nil {
-		p.firewall = a.Firewall(p.ctx, a.state)
-		p.check("firewall", p.firewall)
+		a.hold = a.Firewall(p.ctx, s)
+		p.check("firewall", a.hold)
 	}
-	if p.firewall != nil {
-		hold = unfiltered(p.firewall) // a guest must not send before its rules are there
-	}
-	wired, err := a.L2.Wire(p.ctx, a.state, hold)
+	wired, err := a.L2.Wire(p.ctx, s, a.holding())
 	p.check("ports", err)
-	p.wired = wired
-	if wired == nil {
-		p.wired = map[string]string{}
-		for i := range a.state.Ports {
-			p.wired[a.state.Ports[i].ID] = fmt.Sprint(err)
+	before := a.now
+	a.now = report{revision: s.Revision, ports: make(map[string]host.PortReport, len(s.Ports)), floatingIPs: map[string]string{}}
+	for i := range s.Ports {
+		a.wired(&s.Ports[i], wired, err, before)
+	}
+	p.modules()
+	p.check("networks to delete", a.L2.Prune(p.ctx, s))
+}
+
+// some wires the ports whose taps have changed. Their rules are there since the
+// last full pass, or that could not make them and they must wait.
+func (p *progress) some(ports []string) {
+	a := p.agent
+	wired, err := a.L2.Rewire(p.ctx, a.state, a.holding(), ports)
+	p.check("ports", err)
+	before := a.now
+	a.now.ports = maps.Clone(before.ports)
+	changed := map[string]bool{}
+	for _, id := range ports {
+		changed[id] = true
+	}
+	for i := range a.state.Ports {
+		if port := &a.state.Ports[i]; changed[port.ID] {
+			a.wired(port, wired, err, before)
 		}
 	}
-	if full {
-		p.modules()
-		p.check("networks to delete", a.L2.Prune(p.ctx, a.state))
+}
+
+// holding is the reason to connect nothing new: a guest must not send before its
+// rules are there.
+func (a *Agent) holding() string {
+	if a.hold == nil {
+		return ""
 	}
+	return "security groups could not be applied: " + a.hold.Error()
+}
+
+// wired notes what has become of an instance's port. One that was filtered before
+// still is if the firewall fails, by older rules.
+func (a *Agent) wired(p *host.Port, reasons map[string]string, err error, before report) {
+	reason, ok := reasons[p.ID]
+	if !ok {
+		reason = fmt.Sprint(err)
+	}
+	was := before.ports[p.ID]
+	if reason == "" && !(was.Up && was.Revision == p.Revision) {
+		reason = a.holding()
+	}
+	a.now.ports[p.ID] = portReport(p.ID, p.Revision, reason)
 }
 
 func (p *progress) modules() {
-	p.results = map[string]Result{}
-	for _, m := range p.agent.Modules {
-		r, err := m.Converge(p.ctx, p.agent.state)
+	a := p.agent
+	revisions := served(a.state)
+	for _, m := range a.Modules {
+		r, err := m.Converge(p.ctx, a.state)
 		p.check(m.Name, err)
-		p.results[m.Name] = r
+		for id, reason := range r.Ports {
+			if rev, ok := revisions[id]; ok {
+				a.now.ports[id] = portReport(id, rev, reason)
+			}
+		}
+		maps.Copy(a.now.floatingIPs, r.FloatingIPs)
 	}
 }
 
@@ -78,50 +132,11 @@ func (p *progress) check(what string, err error) {
 	p.agent.Log.Error("part of the host is not as it should be", "part", what, "revision", p.agent.state.Revision, "error", err)
 }
 
-func unfiltered(err error) string { return "security groups could not be applied: " + err.Error() }
-
-// report is what the server is told, by port.
+// report is what can be said of the host.
 type report struct {
 	revision    int64
 	ports       map[string]host.PortReport
 	floatingIPs map[string]string
-}
-
-// report makes of a pass what is to be said of the host.
-func (a *Agent) report(p *progress) report {
-	r := report{revision: a.state.Revision, ports: map[string]host.PortReport{}, floatingIPs: map[string]string{}}
-	for i := range a.state.Ports {
-		port := &a.state.Ports[i]
-		reason := p.wired[port.ID]
-		if before := a.sent.ports[port.ID]; reason == "" && p.firewall != nil && !(before.Up && before.Revision == port.Revision) {
-			reason = unfiltered(p.firewall) // a port that was filtered before still is, if by older rules
-		}
-		r.ports[port.ID] = portReport(port.ID, port.Revision, reason)
-	}
-	if p.results == nil {
-		a.keepServed(&r)
-		return r
-	}
-	revisions := served(a.state)
-	for _, m := range a.Modules {
-		for id, reason := range p.results[m.Name].Ports {
-			if rev, ok := revisions[id]; ok {
-				r.ports[id] = portReport(id, rev, reason)
-			}
-		}
-		maps.Copy(r.floatingIPs, p.results[m.Name].FloatingIPs)
-	}
-	return r
-}
-
-// keepServed repeats what was last said of the things of modules.
-func (a *Agent) keepServed(r *report) {
-	for id := range served(a.state) {
-		if before, ok := a.sent.ports[id]; ok {
-			r.ports[id] = before
-		}
-	}
-	r.floatingIPs = a.sent.floatingIPs
 }
 
 func portReport(id string, revision int64, reason string) host.PortReport {
@@ -148,7 +163,8 @@ func served(s *host.State) map[string]int64 {
 }
 
 // send tells the server what it does not know yet. It is false if that failed.
-func (a *Agent) send(ctx context.Context, r report) bool {
+func (a *Agent) send(ctx context.Context) bool {
+	r := a.now
 	changed := a.changed(r)
 	if len(changed) == 0 && r.revision == a.sent.revision && maps.Equal(r.floatingIPs, a.sent.floatingIPs) && a.sent.ports != nil {
 		return true
@@ -168,11 +184,12 @@ func (a *Agent) send(ctx context.Context, r report) bool {
 // changed is the reports that differ from what the server has, by id.
 func (a *Agent) changed(r report) []host.PortReport {
 	var out []host.PortReport
-	for _, id := range sortedKeys(r.ports) {
-		if before, ok := a.sent.ports[id]; !ok || before != r.ports[id] {
-			out = append(out, r.ports[id])
+	for id, p := range r.ports {
+		if before, ok := a.sent.ports[id]; !ok || before != p {
+			out = append(out, p)
 		}
 	}
+	slices.SortFunc(out, func(a, b host.PortReport) int { return strings.Compare(a.ID, b.ID) })
 	return out
 }
 

@@ -20,10 +20,8 @@ const anyMaster = -1
 // settle notes what is as it shall be after Wire.
 func (a *Agent) settle(s *host.State, reasons map[string]string) {
 	a.settled, a.unsettled = map[string]settled{}, map[string]bool{}
-	mtu := map[string]int{}
 	for i := range s.Networks {
 		n := &s.Networks[i]
-		mtu[n.ID] = n.MTU
 		if a.failed[n.ID] != "" {
 			continue
 		}
@@ -39,13 +37,22 @@ func (a *Agent) settle(s *host.State, reasons map[string]string) {
 	for tap := range served(s) {
 		a.settled[tap] = settled{anyMaster, 0}
 	}
+	a.settlePorts(s, reasons)
+}
+
+func (a *Agent) settlePorts(s *host.State, reasons map[string]string) {
+	mtu := map[string]int{}
+	for i := range s.Networks {
+		mtu[s.Networks[i].ID] = s.Networks[i].MTU
+	}
 	for i := range s.Ports {
 		p := &s.Ports[i]
-		if reasons[p.ID] != "" {
-			a.unsettled[host.TapName(p.ID)] = true
-			continue
+		tap := host.TapName(p.ID)
+		if a.unsettled[tap] = reasons[p.ID] != ""; a.unsettled[tap] {
+			delete(a.settled, tap)
+		} else {
+			a.settled[tap] = settled{a.index[host.BridgeName(p.NetworkID)], mtu[p.NetworkID]}
 		}
-		a.settled[host.TapName(p.ID)] = settled{a.index[host.BridgeName(p.NetworkID)], mtu[p.NetworkID]}
 	}
 }
 

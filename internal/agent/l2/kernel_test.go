@@ -83,7 +83,7 @@ func (b *bench) converge(a *Agent, s *host.State) map[string]string {
 func (b *bench) remaining(s *host.State) string {
 	b.Helper()
 	a := b.agent()
-	o, err := observe(b.h, &a.cfg, s)
+	o, err := observe(b.h, &a.cfg, s, nil)
 	b.check(err)
 	ops, failed := planNetworks(&a.cfg, s, o)
 	for id, err := range failed {
@@ -165,6 +165,7 @@ func TestConvergeAdoptDrift(t *testing.T) {
 	}
 
 	// Drift is repaired.
+	a.tunnels.lasts = 0
 	b.check(b.h.Set(before["tap11111111-11"].Index, link.Master(0), link.MTU(1400)))
 	b.check(b.h.Set(before["vxlan-10"].Index, link.Up(false)))
 	b.check(b.h.DeleteForwards(before["vxlan-10"].Index, link.Forward{MAC: mac1, Remote: there}))
@@ -381,7 +382,7 @@ func randomState(rnd *rand.Rand) *host.State {
 // halfway does the first few operations towards a state and stops, as a process
 // that is killed.
 func (b *bench) halfway(a *Agent, s *host.State, n int) {
-	o, err := observe(b.h, &a.cfg, s)
+	o, err := observe(b.h, &a.cfg, s, nil)
 	b.check(err)
 	ops, _ := planNetworks(&a.cfg, s, o)
 	k := &kernel{b.h, map[string]int{}}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"time"
 
 	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/host"
@@ -34,6 +35,7 @@ type Agent struct {
 
 	seen    *observed          // what the kernel has, if we have not changed it since
 	index   map[string]int     // of interfaces seen or made last
+	tunnels tunnels            // whose entries were seen to be right
 	failed  map[string]string  // network id -> why Prepare could not do it
 	waiting bool               // Prune waits for others to leave bridges
 	settled map[string]settled // what Wire left as it shall be, by name
@@ -46,14 +48,14 @@ func New(h *link.Handle, cfg Config, log *slog.Logger) *Agent {
 	if cfg.VXLANPort == 0 {
 		cfg.VXLANPort = defaultVXLANPort
 	}
-	return &Agent{link: h, cfg: cfg, log: log}
+	return &Agent{link: h, cfg: cfg, log: log, tunnels: tunnels{lasts: time.Minute}}
 }
 
 // Prepare makes the bridges of the State's networks and connects them to other
 // hosts. A network that fails does not stop the next; the error names all that
 // failed, and Wire gives the reason to their ports.
 func (a *Agent) Prepare(ctx context.Context, s *host.State) error {
-	o, err := observe(a.link, &a.cfg, s)
+	o, err := observe(a.link, &a.cfg, s, &a.tunnels)
 	if err != nil {
 		return err
 	}
@@ -63,6 +65,7 @@ func (a *Agent) Prepare(ctx context.Context, s *host.State) error {
 	for id, err := range errs {
 		failed[id] = err
 	}
+	a.tunnels.note(s, o, a.index, failed)
 	a.failed = map[string]string{}
 	var all []error
 	for id, err := range failed {
@@ -80,6 +83,78 @@ func (a *Agent) Wire(ctx context.Context, s *host.State, hold string) (map[strin
 	if err != nil {
 		return nil, err
 	}
+	reasons, err := a.wire(ctx, s, o, hold)
+	a.settle(s, reasons)
+	return reasons, err
+}
+
+// Rewire is Wire for some ports of the State that Wire was called with last. It
+// looks at their taps and bridges only.
+func (a *Agent) Rewire(ctx context.Context, s *host.State, hold string, ports []string) (map[string]string, error) {
+	part := pick(s, ports)
+	o, err := a.glance(part)
+	if err != nil {
+		return nil, err
+	}
+	reasons, err := a.wire(ctx, part, o, hold)
+	a.settlePorts(part, reasons)
+	return reasons, err
+}
+
+// pick is the part of a State that some ports need.
+func pick(s *host.State, ports []string) *host.State {
+	part := &host.State{Host: s.Host, Revision: s.Revision}
+	networks, wanted := map[string]bool{}, map[string]bool{}
+	for _, id := range ports {
+		wanted[id] = true
+	}
+	for i := range s.Ports {
+		if p := &s.Ports[i]; wanted[p.ID] {
+			part.Ports = append(part.Ports, *p)
+			networks[p.NetworkID] = true
+		}
+	}
+	for i := range s.Networks {
+		if networks[s.Networks[i].ID] {
+			part.Networks = append(part.Networks, s.Networks[i])
+		}
+	}
+	return part
+}
+
+// few is up to how many interfaces are asked for one by one.
+const few = 100
+
+// glance observes the taps and bridges of a State.
+func (a *Agent) glance(s *host.State) (*observed, error) {
+	if len(s.Ports) > few {
+		links, err := a.link.List()
+		return newObserved(links), err
+	}
+	var links []link.Link
+	look := func(name string) error {
+		l, err := a.link.ByName(name)
+		if errors.Is(err, link.ErrNotFound) {
+			return nil
+		}
+		links = append(links, l)
+		a.index[name] = l.Index
+		return err
+	}
+	for i := range s.Networks {
+		if err := look(host.BridgeName(s.Networks[i].ID)); err != nil {
+			return nil, err
+		}
+	}
+	for i := range s.Ports {
+		if err := look(host.TapName(s.Ports[i].ID)); err != nil {
+			return nil, err
+		}
+	}
+	return newObserved(links), nil
+}
+
+func (a *Agent) wire(ctx context.Context, s *host.State, o *observed, hold string) (map[string]string, error) {
 	ops, reasons := planPorts(s, o, a.failed, hold)
 	var all []error
 	for id, err := range a.apply(ctx, ops) {
@@ -92,7 +167,6 @@ func (a *Agent) Wire(ctx context.Context, s *host.State, hold string) (map[strin
 			reasons[id] = err.Error()
 		}
 	}
-	a.settle(s, reasons)
 	return reasons, errors.Join(all...)
 }
 
@@ -107,7 +181,7 @@ func (a *Agent) Prune(ctx context.Context, s *host.State) error {
 		return nil
 	}
 	// Routers and DHCP services may have left a bridge since.
-	if o, err = observe(a.link, &a.cfg, s); err != nil {
+	if o, err = observe(a.link, &a.cfg, s, &a.tunnels); err != nil {
 		return err
 	}
 	a.see(o)
@@ -124,7 +198,7 @@ func (a *Agent) Prune(ctx context.Context, s *host.State) error {
 // Cleanup deletes every link that is ours, whoever of us made it, and gives
 // physical interfaces their addresses back.
 func (a *Agent) Cleanup(ctx context.Context) error {
-	o, err := observe(a.link, &a.cfg, &host.State{})
+	o, err := observe(a.link, &a.cfg, &host.State{}, nil)
 	if err != nil {
 		return err
 	}
@@ -142,7 +216,7 @@ func (a *Agent) observed(s *host.State) (*observed, error) {
 	if a.seen != nil {
 		return a.seen, nil
 	}
-	o, err := observe(a.link, &a.cfg, s)
+	o, err := observe(a.link, &a.cfg, s, &a.tunnels)
 	if err == nil {
 		a.see(o)
 	}

@@ -161,6 +161,9 @@ func (p *planner) newVXLAN(n *host.Network, name, bridge string, want link.VXLAN
 // entries plans the tunnel's forwarding entries and neighbours. What is to be is
 // there before what is not goes.
 func (p *planner) entries(n *host.Network, name string, l link.Link) (ops []Op) {
+	if !p.o.entries {
+		return nil
+	}
 	forwards, neighbours := p.peers(n)
 	add, del := diff(forwards, p.o.forwards[l.Index], l.Index != 0)
 	if len(add) > 0 {

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/host"
 )
@@ -23,19 +22,22 @@ type observed struct {
 	links      []link.Link // by index
 	byName     map[string]link.Link
 	byIndex    map[int]link.Link
+	entries    bool // whether forwards and neighbours were looked at
 	forwards   map[int][]link.Forward
 	neighbours map[int][]link.Neighbour
 	addrs      map[int][]netip.Prefix // IPv4, of physical interfaces and bridges that may have theirs
 	routes     map[int][]link.Route   // IPv4, not made by the kernel; of the same
 }
 
-func observe(h *link.Handle, cfg *Config, s *host.State) (*observed, error) {
+// observe reads the kernel. The entries of tunnels are left out if known has all
+// of them.
+func observe(h *link.Handle, cfg *Config, s *host.State, known *tunnels) (*observed, error) {
 	links, err := h.List()
 	if err != nil {
 		return nil, err
 	}
 	o := newObserved(links)
-	if slices.ContainsFunc(s.Networks, func(n host.Network) bool { return n.Segment.Type == weft.TypeVXLAN }) {
+	if o.entries = !known.have(s, o); o.entries {
 		if o.forwards, err = h.Forwards(); err != nil {
 			return nil, err
 		}
@@ -57,7 +59,7 @@ func observe(h *link.Handle, cfg *Config, s *host.State) (*observed, error) {
 
 func newObserved(links []link.Link) *observed {
 	o := &observed{links: links, byName: make(map[string]link.Link, len(links)), byIndex: make(map[int]link.Link, len(links)),
-		addrs: map[int][]netip.Prefix{}, routes: map[int][]link.Route{}}
+		entries: true, addrs: map[int][]netip.Prefix{}, routes: map[int][]link.Route{}}
 	for _, l := range links {
 		o.byName[l.Name] = l
 		o.byIndex[l.Index] = l
