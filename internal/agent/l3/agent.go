@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/weftnet/weft/internal/agent/wire"
 	"github.com/weftnet/weft/internal/dataplane/arp"
@@ -18,9 +20,13 @@ import (
 
 // Agent keeps the routers of one host. It is not safe for concurrent use.
 type Agent struct {
-	log     *slog.Logger
-	root    *link.Handle
-	arp     *arp.Announcer
+	log    *slog.Logger
+	root   *link.Handle
+	arp    *arp.Announcer
+	checks sync.WaitGroup
+	closed atomic.Bool
+
+	mu      sync.Mutex         // held against check only
 	routers map[string]*router // by id
 }
 
@@ -32,7 +38,9 @@ func New(log *slog.Logger, root *link.Handle) *Agent {
 
 // Close lets go of the routers and leaves them on the host as they are.
 func (a *Agent) Close() {
+	a.closed.Store(true)
 	a.arp.Close()
+	a.checks.Wait()
 	for id := range a.routers {
 		a.drop(id)
 	}
@@ -52,6 +60,9 @@ type Result struct {
 // others from being right, nor does one of its ports the other ports; the error
 // joins what went wrong everywhere. What is right already is left untouched.
 func (a *Agent) Converge(ctx context.Context, s *host.State) ([]Result, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer a.check()
 	results, err := a.sweep(s)
 	errs := []error{err}
 	for i := range s.Routers {
@@ -83,6 +94,46 @@ func (a *Agent) router(ctx context.Context, want *host.Router) Result {
 		a.routers[want.ID] = r
 	}
 	return r.converge(ctx, want, a.arp)
+}
+
+// check looks, in the background and one router at a time, for connections that a
+// process before this one should have ended.
+func (a *Agent) check() {
+	var ids []string
+	for id, r := range a.routers {
+		if !r.checked {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	a.checks.Go(func() {
+		for _, id := range ids {
+			if a.closed.Load() {
+				return
+			}
+			a.checkOne(id)
+		}
+	})
+}
+
+func (a *Agent) checkOne(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.routers[id]
+	if r == nil || r.checked || r.kernel.NS() == nil {
+		return
+	}
+	n, err := forget(r.kernel.NS(), outdated{pairs: r.pairs})
+	if err != nil {
+		a.log.Warn("checking connections", "router", id, "error", err)
+		return
+	}
+	r.checked = true
+	if n > 0 {
+		a.log.Info("connections of a former translation ended", "router", id, "connections", n)
+	}
 }
 
 func (a *Agent) drop(id string) {

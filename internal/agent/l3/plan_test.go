@@ -1,16 +1,15 @@
 package l3
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/vishvananda/netlink"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/agent/wire"
+	"github.com/weftnet/weft/internal/dataplane/conntrack"
 	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/host"
 )
@@ -205,14 +204,14 @@ func TestOutdated(t *testing.T) {
 		gone:  map[netip.Addr]bool{netip.MustParseAddr("10.62.227.99"): true},
 		pairs: map[netip.Addr]netip.Addr{netip.MustParseAddr("10.62.227.20"): netip.MustParseAddr("11.0.0.5")},
 	}
-	flow := func(src, dst, answerer, answered string) *netlink.ConntrackFlow {
-		f := &netlink.ConntrackFlow{}
-		f.Forward.SrcIP, f.Forward.DstIP = net.ParseIP(src), net.ParseIP(dst)
-		f.Reverse.SrcIP, f.Reverse.DstIP = net.ParseIP(answerer), net.ParseIP(answered)
-		return f
+	flow := func(src, dst, answerer, answered string) conntrack.Flow {
+		tuple := func(src, dst string) conntrack.Tuple {
+			return conntrack.Tuple{Src: netip.MustParseAddr(src), Dst: netip.MustParseAddr(dst)}
+		}
+		return conntrack.Flow{Orig: tuple(src, dst), Reply: tuple(answerer, answered)}
 	}
 	for name, c := range map[string]struct {
-		flow *netlink.ConntrackFlow
+		flow conntrack.Flow
 		want bool
 	}{
 		"in":                        {flow("8.8.8.8", "10.62.227.20", "11.0.0.5", "8.8.8.8"), false},
@@ -227,7 +226,7 @@ func TestOutdated(t *testing.T) {
 		"out, as one that is gone":  {flow("11.0.0.5", "8.8.8.8", "8.8.8.8", "10.62.227.99"), true},
 		"other address is the gone": {flow("10.62.227.99", "11.0.0.5", "11.0.0.5", "8.8.8.8"), false},
 	} {
-		if got := o.MatchConntrackFlow(c.flow); got != c.want {
+		if got := o.match(c.flow); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -16,11 +16,12 @@ import (
 )
 
 // router is what the Agent keeps of a router between two runs: nothing that it
-// could not read again.
+// could not find out again.
 type router struct {
 	kernel  *wire.Kernel
 	nft     *nft.Conn
-	checked bool // no connection is translated otherwise than the table in force says
+	pairs   map[netip.Addr]netip.Addr // floating IPs in force
+	checked bool                      // no connection is translated otherwise than by them
 }
 
 // pass is one run for one router.
@@ -42,7 +43,8 @@ func (r *router) converge(ctx context.Context, want *host.Router, announcer *arp
 }
 
 // run lets no packet through untranslated: what translates is in force before a
-// new address or route is, and until after an old one has gone.
+// new address or route is, and until after an old one has gone. What a floating IP
+// waits for comes before what takes time.
 func (p *pass) run(ctx context.Context, announcer *arp.Announcer) (err error) {
 	if p.have, err = p.kernel.Observe(p.space); err != nil {
 		return err
@@ -52,21 +54,23 @@ func (p *pass) run(ctx context.Context, announcer *arp.Announcer) (err error) {
 	if p.failed[""] != nil {
 		return p.failed[""]
 	}
-	if err := p.translate(ctx); err != nil {
+	changed, err := p.translate(ctx)
+	if err != nil {
 		return err
 	}
 	p.do(plan.Add)
 	p.announce(plan.New, announcer)
+	if err := p.forget(changed); err != nil {
+		return err
+	}
 	p.do(plan.Remove)
-	return p.failed[""]
+	return nil
 }
 
 func (p *pass) do(ops []wire.Op) { p.done = append(p.done, p.kernel.Run(ops, p.failed)...) }
 
-// translate puts the table in force and then ends the connections that were
-// translated otherwise. Those are known by themselves, so that a run that was cut
-// short between the two is made up for by the next process's first.
-func (p *pass) translate(ctx context.Context) error {
+// translate puts the table in force and reports whether it had to be changed.
+func (p *pass) translate(ctx context.Context) (bool, error) {
 	if p.nft == nil {
 		p.nft = nft.Open(p.kernel.NS().FD())
 	}
@@ -74,15 +78,26 @@ func (p *pass) translate(ctx context.Context) error {
 	for _, c := range changes {
 		p.done = append(p.done, "nft "+c)
 	}
-	if err != nil {
-		return err
-	}
-	old := outdated{gone: over(p.space, p.have), pairs: pairsOf(p.want)}
-	if p.checked && len(changes) == 0 && len(old.gone) == 0 {
+	return len(changes) > 0, err
+}
+
+// forget ends the connections that are translated otherwise than by the table in
+// force. Of a router that was found on the host, and is right, it leaves that to
+// the Agent's leisure: only a process that died between changing the table and
+// this has left any.
+func (p *pass) forget(changed bool) error {
+	o := outdated{gone: over(p.space, p.have), pairs: pairsOf(p.want)}
+	was := p.pairs
+	p.pairs = o.pairs
+	switch {
+	case !p.have.Exists:
+		p.checked = true
+		return nil
+	case len(o.gone) == 0 && !changed, len(o.gone) == 0 && p.checked && onlyMore(was, o.pairs):
 		return nil
 	}
 	p.checked = false
-	n, err := forget(p.kernel.NS(), old)
+	n, err := forget(p.kernel.NS(), o)
 	if err != nil {
 		return err
 	}
