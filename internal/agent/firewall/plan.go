@@ -152,21 +152,25 @@ func newFilter(s *host.State) *filter {
 func (f *filter) port(p *host.Port) {
 	tap := nft.Name(host.TapName(p.ID))
 	f.filtered.add(tap)
-	f.senders(tap, p.MAC, p.Addresses)
 	if len(p.Addresses) == 0 {
 		f.macOnly.add(tap)
+	}
+	macs := map[weft.MAC]bool{}
+	f.sender(tap, p.MAC, macs)
+	for _, a := range p.Addresses {
+		f.address(tap, p.MAC, a)
 	}
 	for _, pair := range p.Pairs {
 		mac := pair.MAC
 		if mac.IsZero() {
 			mac = p.MAC
 		}
+		f.sender(tap, mac, macs)
 		if pair.Prefix.IsSingleIP() {
-			f.senders(tap, mac, []netip.Addr{pair.Prefix.Addr()})
-			continue
+			f.address(tap, mac, pair.Prefix.Addr())
+		} else {
+			f.pair(tap, mac, pair.Prefix)
 		}
-		f.senders(tap, mac, nil)
-		f.pair(tap, mac, pair.Prefix)
 	}
 	if len(p.Groups) == 0 {
 		return // nothing is admitted
@@ -180,16 +184,22 @@ func (f *filter) port(p *host.Port) {
 
 var linkLocal = netip.MustParsePrefix("fe80::/64")
 
-// senders lets a tap send from a MAC and addresses, and from the link-local
-// address that belongs to the MAC.
-func (f *filter) senders(tap nft.Datum, mac weft.MAC, addrs []netip.Addr) {
+// sender lets a tap send from a MAC, and from the link-local address that belongs
+// to it.
+func (f *filter) sender(tap nft.Datum, mac weft.MAC, seen map[weft.MAC]bool) {
+	if seen[mac] {
+		return
+	}
+	seen[mac] = true
 	f.macs.add(tap, nft.MAC(mac))
-	for _, a := range append(slices.Clone(addrs), weft.EUI64(linkLocal, mac)) {
-		if a.Is4() {
-			f.senders4.add(tap, nft.MAC(mac), nft.Addr(a))
-		} else {
-			f.senders6.add(tap, nft.MAC(mac), nft.Addr(a))
-		}
+	f.address(tap, mac, weft.EUI64(linkLocal, mac))
+}
+
+func (f *filter) address(tap nft.Datum, mac weft.MAC, a netip.Addr) {
+	if a.Is4() {
+		f.senders4.add(tap, nft.MAC(mac), nft.Addr(a))
+	} else {
+		f.senders6.add(tap, nft.MAC(mac), nft.Addr(a))
 	}
 }
 
