@@ -3,28 +3,26 @@ package main
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/store"
 )
 
 // heartbeat keeps the agents of this host listed as alive: operators and Nova look
 // at that list. Neutron has a process for each of them; here they are parts of one.
 type heartbeat struct {
-	log      *slog.Logger
-	db       *store.DB
-	host     string
-	physnets map[string]string
-	vtep     string
-	place    func(*store.Tx) error         // gives routers without a host one
-	rebind   func(*store.Tx, string) error // tries bindings again that failed for want of an agent
-	started  string
-	trimmed  time.Time
-	known    string // started, once the server has reacted to it
+	log     *slog.Logger
+	db      *store.DB
+	cfg     config.Config
+	place   func(*store.Tx) error         // gives routers without a host one
+	rebind  func(*store.Tx, string) error // tries bindings again that failed for want of an agent
+	started string
+	trimmed time.Time
+	known   string // started, once the server has reacted to it
 }
 
 // period is how often the heartbeat is written; agentDownTime allows for two to be
@@ -72,7 +70,7 @@ func (h *heartbeat) beat(ctx context.Context) error {
 			}
 		}
 		if h.started != h.known { // new here, or back
-			if err := h.rebind(tx, h.host); err != nil {
+			if err := h.rebind(tx, h.cfg.Host); err != nil {
 				return err
 			}
 			h.known = h.started
@@ -86,13 +84,13 @@ func (h *heartbeat) renew(tx *store.Tx, want weft.Agent) error {
 	if h.started == "" {
 		h.started = now
 	}
-	have, err := store.Agents.First(tx, store.Eq("agent_type", want.AgentType), store.Eq("host", h.host))
+	have, err := store.Agents.First(tx, store.Eq("agent_type", want.AgentType), store.Eq("host", h.cfg.Host))
 	if err != nil {
 		return err
 	}
-	want.Host, want.StartedAt, want.Heartbeat = h.host, h.started, now
+	want.Host, want.StartedAt, want.Heartbeat = h.cfg.Host, h.started, now
 	if have == nil {
-		want.ID = uuid.NewSHA1(uuid.NameSpaceDNS, []byte(h.host+"/"+want.AgentType)).String()
+		want.ID = uuid.NewSHA1(uuid.NameSpaceDNS, []byte(h.cfg.Host+"/"+want.AgentType)).String()
 		want.AdminStateUp = true
 		return store.Agents.Insert(tx, &want)
 	}
@@ -102,19 +100,22 @@ func (h *heartbeat) renew(tx *store.Tx, want weft.Agent) error {
 }
 
 func (h *heartbeat) agents() []weft.Agent {
-	mappings := map[string]any{}
-	for name, dev := range h.physnets {
+	mappings, vtep := map[string]any{}, ""
+	if ip := h.cfg.VXLAN.LocalIP; ip.IsValid() {
+		vtep = ip.String()
+	}
+	for name, dev := range h.cfg.Physnets {
 		mappings[name] = dev
 	}
 	zoned := func(a weft.Agent) weft.Agent {
-		a.AvailabilityZone = "nova"
+		a.AvailabilityZone = weft.ID(h.cfg.AvailabilityZone)
 		return a
 	}
 	return []weft.Agent{
 		{AgentType: weft.AgentLinuxBridge, Binary: "neutron-linuxbridge-agent", Topic: "N/A", Configurations: map[string]any{
-			"interface_mappings": mappings, "bridge_mappings": map[string]any{}, "tunnel_types": []any{"vxlan"}, "tunneling_ip": h.vtep, "l2_population": true}},
+			"interface_mappings": mappings, "bridge_mappings": map[string]any{}, "tunnel_types": []any{"vxlan"}, "tunneling_ip": vtep, "l2_population": true}},
 		zoned(weft.Agent{AgentType: weft.AgentDHCP, Binary: "neutron-dhcp-agent", Topic: "dhcp_agent", Configurations: map[string]any{"dhcp_driver": "weft"}}),
 		zoned(weft.Agent{AgentType: weft.AgentL3, Binary: "neutron-l3-agent", Topic: "l3_agent", Configurations: map[string]any{"agent_mode": "legacy", "handle_internal_only_routers": true}}),
-		{AgentType: weft.AgentMetadata, Binary: "neutron-metadata-agent", Topic: "N/A", Configurations: maps.Clone(map[string]any{})},
+		{AgentType: weft.AgentMetadata, Binary: "neutron-metadata-agent", Topic: "N/A", Configurations: map[string]any{}},
 	}
 }

@@ -2,20 +2,21 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"strings"
 
 	"github.com/weftnet/weft/internal/agent"
 	"github.com/weftnet/weft/internal/agent/dhcp"
+	"github.com/weftnet/weft/internal/agent/firewall"
 	"github.com/weftnet/weft/internal/agent/l2"
 	"github.com/weftnet/weft/internal/agent/l3"
 	"github.com/weftnet/weft/internal/agent/metadata"
 	"github.com/weftnet/weft/internal/agent/outside"
 	"github.com/weftnet/weft/internal/api"
-	"github.com/weftnet/weft/internal/core"
+	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/feed"
 	"github.com/weftnet/weft/internal/host"
@@ -33,7 +34,8 @@ const (
 
 // machine is everything that `weft up` runs.
 type machine struct {
-	o         upOptions
+	cfg       config.Config
+	dir       stateDir
 	log       *slog.Logger
 	db        *store.DB
 	listeners map[string]net.Listener
@@ -45,21 +47,23 @@ type machine struct {
 	authURL   string
 }
 
-func newMachine(ctx context.Context, o upOptions, log *slog.Logger, db *store.DB, listeners map[string]net.Listener) (*machine, error) {
-	m := &machine{o: o, log: log, db: db, listeners: listeners, authURL: "http://" + listeners["identity"].Addr().String() + "/v3"}
+func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, listeners map[string]net.Listener) (*machine, error) {
+	m := &machine{cfg: cfg, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners,
+		authURL: "http://" + listeners["identity"].Addr().String() + "/v3"}
 	if err := m.identify(ctx); err != nil {
 		return nil, err
 	}
-	sv := newServices(o.interfaces())
+	m.cfg.Physnets = interfaces(cfg)
+	sv := newServices(m.cfg)
 	var err error
-	if m.network, err = networkAPI(log, db, sv, m.identity, m.authURL); err != nil {
+	if m.network, err = networkAPI(cfg, log, db, sv, m.identity, m.authURL); err != nil {
 		return nil, err
 	}
-	m.beat = &heartbeat{log: log, db: db, host: o.host, physnets: o.interfaces(), place: sv.l3.PlaceRouters, rebind: sv.core.RetryBindings}
+	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, place: sv.l3.PlaceRouters, rebind: sv.core.RetryBindings}
 	if err := m.beat.beat(ctx); err != nil {
 		return nil, fmt.Errorf("registering the agents: %w", err)
 	}
-	f := feed.New(feed.Config{Log: log, DB: db, Host: o.host, Domain: strings.TrimSuffix(core.DefaultDNSDomain, "."),
+	f := feed.New(feed.Config{Log: log, DB: db, Host: cfg.Host, Domain: strings.TrimSuffix(cfg.DNSDomain, "."),
 		SetPorts: sv.core.SetPortStatuses, SetFloatingIPs: sv.l3.SetFloatingIPStatuses})
 	return m, m.assemble(ctx, f)
 }
@@ -68,16 +72,16 @@ func newMachine(ctx context.Context, o upOptions, log *slog.Logger, db *store.DB
 func (m *machine) identify(ctx context.Context) error {
 	say("identity: users, projects and the service catalogue")
 	var err error
-	if m.identity, err = identity.New(ctx, identity.Config{DB: m.db, Log: m.log}); err != nil {
+	if m.identity, err = identity.New(ctx, identity.Config{DB: m.db, Log: m.log, TokenTTL: m.cfg.TokenTTL}); err != nil {
 		return err
 	}
-	passwords, err := m.o.dir.passwords()
+	passwords, err := m.dir.passwords()
 	if err != nil {
 		return err
 	}
 	// The file comes first: a password that only a lost process knew would lock
 	// everybody out.
-	if err := m.o.dir.writeClouds(m.authURL, passwords); err != nil {
+	if err := m.dir.writeClouds(m.authURL, passwords); err != nil {
 		return fmt.Errorf("writing clouds.yaml: %w", err)
 	}
 	_, err = m.identity.Bootstrap(ctx, identity.Bootstrap{
@@ -90,12 +94,15 @@ func (m *machine) identify(ctx context.Context) error {
 
 // interfaces is the physical networks of this host, with a stand-in where there is
 // none.
-func (o upOptions) interfaces() map[string]string {
-	if len(o.physnets) > 0 {
-		return o.physnets
+func interfaces(cfg config.Config) map[string]string {
+	if len(cfg.Physnets) > 0 {
+		return cfg.Physnets
 	}
 	return map[string]string{standInPhysnet: standInDevice}
 }
+
+// standsIn reports whether the outside world is a stand-in.
+func standsIn(physnets map[string]string) bool { return physnets[standInPhysnet] == standInDevice }
 
 // assemble makes the agent of this host. The order of its modules is the order in
 // which a packet comes to need them.
@@ -105,17 +112,14 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 		return fmt.Errorf("opening the host's interfaces: %w", err)
 	}
 	m.closers = append(m.closers, root.Close)
-	physnets := m.o.interfaces()
-	secret, err := m.o.dir.metadataSecret()
-	if err != nil {
-		return fmt.Errorf("keeping the metadata secret: %w", err)
-	}
-	meta, err := metadata.New(m.log, metadata.Config{Secret: secret})
+	physnets := m.cfg.Physnets
+	meta, err := m.metadata()
 	if err != nil {
 		return err
 	}
 	d := dhcp.New(m.log, dhcp.Settings{})
 	r := l3.New(m.log, root)
+	fw := firewall.New(m.log, physnets)
 	m.closers = append(m.closers, meta.Close, d.Close, r.Close)
 	modules := []agent.Module{
 		{Name: "dhcp", Converge: dhcpModule(d)},
@@ -124,17 +128,30 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 			return agent.Result{}, meta.Converge(ctx, s)
 		}},
 	}
-	l2cfg := l2.Config{Physnets: physnets}
-	if len(m.o.physnets) == 0 {
+	l2cfg := l2.Config{Physnets: physnets, VTEP: m.cfg.VXLAN.LocalIP, VXLANPort: m.cfg.VXLAN.Port, ARPProxy: m.cfg.VXLAN.ARPResponder}
+	if standsIn(physnets) {
 		world, err := m.standIn(ctx, root, physnets)
 		if err != nil {
 			return err
 		}
 		modules = append(modules, world)
 	}
-	m.agent = agent.New(agent.Config{Host: m.o.host, Source: f, Reporter: f, Events: root.Watch, L2: l2.New(root, l2cfg, m.log),
-		Modules: modules, Log: m.log})
+	m.agent = agent.New(agent.Config{Host: m.cfg.Host, Source: f, Reporter: f, Events: root.Watch, L2: l2.New(root, l2cfg, m.log),
+		Firewall: fw.Converge, Modules: modules, Log: m.log})
 	return nil
+}
+
+// metadata is the metadata proxy, with a secret made for the occasion unless the
+// operator shares one with Nova.
+func (m *machine) metadata() (*metadata.Agent, error) {
+	secret := m.cfg.Metadata.Secret
+	if secret == "" {
+		var err error
+		if secret, err = m.dir.metadataSecret(); err != nil {
+			return nil, fmt.Errorf("keeping the metadata secret: %w", err)
+		}
+	}
+	return metadata.New(m.log, metadata.Config{NovaURL: m.cfg.Metadata.NovaURL, Secret: secret})
 }
 
 // standIn makes the namespace that stands for the outside world.
@@ -177,37 +194,14 @@ func dhcpModule(d *dhcp.Agent) func(context.Context, *host.State) (agent.Result,
 func routerModule(a *l3.Agent) func(context.Context, *host.State) (agent.Result, error) {
 	return func(ctx context.Context, s *host.State) (agent.Result, error) {
 		results, err := a.Converge(ctx, s)
-		failed := map[string]string{}
-		for _, r := range results {
-			failed[r.RouterID] = reason(r.Err)
-		}
 		out := agent.Result{Ports: map[string]string{}, FloatingIPs: map[string]string{}}
-		for i := range s.Routers {
-			r := &s.Routers[i]
-			for _, p := range r.Interfaces {
-				out.Ports[p.PortID] = failed[r.ID]
+		for _, r := range results {
+			for _, p := range r.Ports {
+				out.Ports[p.ID] = p.Reason
 			}
-			if r.Gateway != nil {
-				out.Ports[r.Gateway.PortID] = failed[r.ID]
-			}
-			for _, f := range r.FloatingIPs {
-				out.FloatingIPs[f.ID] = "ACTIVE"
-				if failed[r.ID] != "" {
-					out.FloatingIPs[f.ID] = "ERROR"
-				}
-			}
+			maps.Copy(out.FloatingIPs, r.FloatingIPs)
 		}
 		return out, err
-	}
-}
-
-func (m *machine) tasks() []task {
-	return []task{
-		{"identity API", serve(m.listeners["identity"], m.identity.Handler())},
-		{"networking API", serve(m.listeners["network"], m.network)},
-		{"identity", m.identity.Run},
-		{"agent", m.agent.Run},
-		{"heartbeat", m.beat.run},
 	}
 }
 
@@ -220,12 +214,12 @@ func (m *machine) close() {
 // announce tells the user how to go on.
 func (m *machine) announce() {
 	say("ready: network API at http://%s, identity at %s", m.listeners["network"].Addr(), m.authURL)
-	fmt.Printf("\n  export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=weft\n  openstack network list\n\n", m.o.dir.clouds())
+	fmt.Printf("\n  export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=weft\n  openstack network list\n\n", m.dir.clouds())
 }
 
 // cleanUp removes what weft has made on this host.
-func cleanUp(ctx context.Context, o upOptions) error {
-	if pid, _, err := o.dir.running(); err == nil {
+func cleanUp(ctx context.Context, cfg config.Config) error {
+	if pid, _, err := stateDir(cfg.StateDir).running(); err == nil {
 		return fmt.Errorf("weft still runs as process %d: stop it first", pid)
 	}
 	root, err := link.Open()
@@ -233,10 +227,10 @@ func cleanUp(ctx context.Context, o upOptions) error {
 		return err
 	}
 	defer root.Close()
-	log := slog.New(slog.DiscardHandler)
-	err = agent.Cleanup(ctx, l2.New(root, l2.Config{Physnets: o.interfaces()}, log))
+	log, physnets := slog.New(slog.DiscardHandler), interfaces(cfg)
+	err = agent.Cleanup(ctx, l2.New(root, l2.Config{Physnets: physnets}, log), firewall.New(log, physnets).Cleanup)
 	if err == nil {
 		say("nothing of weft is left on this host's network")
 	}
-	return errors.Join(err)
+	return err
 }

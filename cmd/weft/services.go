@@ -1,10 +1,8 @@
 package main
 
 import (
-	"log/slog"
-	"time"
-
 	"github.com/weftnet/weft/internal/api"
+	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/core"
 	"github.com/weftnet/weft/internal/identity"
 	"github.com/weftnet/weft/internal/l3"
@@ -12,10 +10,8 @@ import (
 	"github.com/weftnet/weft/internal/quota"
 	"github.com/weftnet/weft/internal/secgroup"
 	"github.com/weftnet/weft/internal/store"
+	"log/slog"
 )
-
-// agentDownTime is how long an agent counts as alive after its last heartbeat.
-const agentDownTime = 75 * time.Second
 
 // services are the rules of the cloud, wired to each other.
 type services struct {
@@ -27,10 +23,11 @@ type services struct {
 
 // newServices wires the services. Who reacts to what is all here: the hooks of
 // core are called in the order they are listed.
-func newServices(physnets map[string]string) services {
-	q := quota.New(quota.Defaults())
+func newServices(cfg config.Config) services {
+	q := quota.New(cfg.Quotas)
 	groups := secgroup.New(q)
-	c := core.New(core.Defaults(), drivers(physnets))
+	c := core.New(core.Config{BaseMAC: cfg.BaseMAC, DNSDomain: cfg.DNSDomain, MaxDNSServers: cfg.MaxDNSServers,
+		MaxHostRoutes: cfg.MaxHostRoutes, MaxAddressPairs: cfg.MaxAddressPairs}, drivers(cfg))
 	r := l3.New(c)
 	c.DefaultGroup, c.CheckGroups = groups.DefaultGroup, groups.CheckGroups
 	c.NetworkUpdating = append(c.NetworkUpdating, r.NetworkUpdating)
@@ -44,12 +41,12 @@ func newServices(physnets map[string]string) services {
 }
 
 // networkAPI is the Networking API with every resource there is.
-func networkAPI(log *slog.Logger, db *store.DB, sv services, id *identity.Service, authURL string) (*api.Server, error) {
-	rules, err := policy.New(nil)
+func networkAPI(cfg config.Config, log *slog.Logger, db *store.DB, sv services, id *identity.Service, authURL string) (*api.Server, error) {
+	rules, err := loadPolicy(cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	s := api.NewServer(api.Config{Log: log, DB: db, Policy: rules, Quota: sv.quota, Auth: id.Authenticate, AuthURL: authURL})
+	s := api.NewServer(api.Config{Log: log, DB: db, Policy: rules, Quota: sv.quota, Auth: id.Authenticate, AuthURL: authURL, MaxLimit: cfg.PageLimit})
 	api.Register(s, api.Networks(sv.core))
 	api.Register(s, api.Subnets(sv.core))
 	api.Register(s, api.SubnetPools(sv.core))
@@ -59,9 +56,25 @@ func networkAPI(log *slog.Logger, db *store.DB, sv services, id *identity.Servic
 	api.Register(s, api.SecurityGroupRules(sv.groups))
 	api.Register(s, api.Routers(sv.l3, api.RouterActions(sv.l3)))
 	api.Register(s, api.FloatingIPs(sv.l3))
-	api.Register(s, api.Agents(agentDownTime))
+	api.Register(s, api.Agents(cfg.AgentDownTime))
 	s.Special("quotas", api.Quotas(sv.quota))
 	s.Special("availability_zones", api.AvailabilityZones)
 	s.Special("service-providers", api.ServiceProviders)
 	return s, nil
+}
+
+// loadPolicy is the built-in rules, or those of the operator in their place. What
+// is odd about the operator's is logged.
+func loadPolicy(cfg config.Config, log *slog.Logger) (*policy.Enforcer, error) {
+	if cfg.PolicyFile == "" {
+		return policy.New(nil)
+	}
+	rules, err := policy.Load(cfg.PolicyFile)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range rules.Problems() {
+		log.Warn("policy", "file", cfg.PolicyFile, "problem", p)
+	}
+	return rules, nil
 }

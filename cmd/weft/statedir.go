@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/client"
+	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/identity"
 )
 
@@ -24,20 +25,8 @@ func (d stateDir) database() string { return filepath.Join(string(d), "weft.db")
 func (d stateDir) pid() string      { return filepath.Join(string(d), "weft.pid") }
 func (d stateDir) secret() string   { return filepath.Join(string(d), "metadata-secret") }
 
-// defaultStateDir is /var/lib/weft for root and ~/.local/state/weft for others.
-func defaultStateDir() string {
-	if os.Geteuid() == 0 && os.Getenv(rootlessEnv) == "" {
-		return "/var/lib/weft"
-	}
-	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
-		return filepath.Join(dir, "weft")
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ".weft"
-	}
-	return filepath.Join(home, ".local", "state", "weft")
-}
+// defaultStateDir is where weft keeps its state unless told otherwise.
+func defaultStateDir() string { return config.DefaultStateDir(os.Geteuid() == 0 && !inside()) }
 
 // lock keeps a second weft from using the same state directory. The lock ends with
 // the process, however that ends.

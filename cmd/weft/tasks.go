@@ -6,18 +6,33 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/weftnet/weft/internal/run"
 )
 
-// task is one of the things a weft process does at the same time.
-type task struct {
-	name string
-	run  func(ctx context.Context) error
+// tasks are what `weft up` does at the same time.
+func (m *machine) tasks() []run.Task {
+	return []run.Task{
+		serve("identity API", m.listeners["identity"], m.identity.Handler()),
+		serve("networking API", m.listeners["network"], m.network),
+		always("identity", m.identity.Run),
+		always("agent", m.agent.Run),
+		always("heartbeat", m.beat.run),
+	}
 }
 
-// serve runs an HTTP server on a listener until ctx ends, then lets requests under
-// way finish.
-func serve(l net.Listener, h http.Handler) func(context.Context) error {
-	return func(ctx context.Context) error {
+// always is a task that is ready as soon as it runs.
+func always(name string, do func(context.Context) error) run.Task {
+	return run.New(name, func(ctx context.Context, ready func()) error {
+		ready()
+		return do(ctx)
+	})
+}
+
+// serve is an HTTP server on a listener. When it is told to stop it lets requests
+// under way finish.
+func serve(name string, l net.Listener, h http.Handler) run.Task {
+	return always(name, func(ctx context.Context) error {
 		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 		stopped := make(chan struct{})
 		go func() {
@@ -32,5 +47,5 @@ func serve(l net.Listener, h http.Handler) func(context.Context) error {
 		}
 		<-stopped
 		return nil
-	}
+	})
 }

@@ -6,60 +6,103 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/weftnet/weft/internal/config"
+	"github.com/weftnet/weft/internal/run"
 	"github.com/weftnet/weft/internal/store"
 )
 
-// upOptions is what the flags of `weft up` say.
-type upOptions struct {
-	dir          stateDir
-	listen       string
-	networkPort  int
-	identityPort int
-	physnets     map[string]string
-	config       string
-	host         string
-	verbose      bool
-	cleanup      bool
-}
-
 func upCommand() *cobra.Command {
-	o := upOptions{}
-	var dir string
-	var physnets []string
+	var f upFlags
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Run identity, the Networking API and the agent of this machine in one process",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.dir = stateDir(dir)
-			var err error
-			if o.physnets, err = parsePhysnets(physnets); err != nil {
+			c, err := f.config(cmd.Flags().Changed)
+			if err != nil {
 				return err
 			}
-			if o.cleanup {
-				return cleanUp(cmd.Context(), o)
+			if f.cleanup {
+				return cleanUp(cmd.Context(), c)
 			}
-			return up(cmd.Context(), o)
+			return up(cmd.Context(), c)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&dir, "state-dir", defaultStateDir(), "folder for the database and clouds.yaml")
-	f.StringVar(&o.listen, "listen", "127.0.0.1", "address the APIs listen on")
-	f.IntVar(&o.networkPort, "network-port", 9696, "TCP port of the Networking API")
-	f.IntVar(&o.identityPort, "identity-port", 5000, "TCP port of the identity API")
-	f.StringArrayVar(&physnets, "physnet", nil, "physical network and its interface, as NAME:INTERFACE (repeatable)")
-	f.StringVar(&o.config, "config", "", "configuration file (see etc/weft.conf)")
-	f.StringVar(&o.host, "host", hostname(), "name of this host, as in binding:host_id")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "log what is done in detail")
-	f.BoolVar(&o.cleanup, "cleanup", false, "remove every trace of weft from this host's network, and end")
+	f.register(cmd)
 	return cmd
+}
+
+// upFlags are the flags of `weft up`.
+type upFlags struct {
+	stateDir     string
+	listen       string
+	networkPort  uint16
+	identityPort uint16
+	physnets     []string
+	file         string
+	host         string
+	verbose      bool
+	cleanup      bool
+}
+
+func (f *upFlags) register(cmd *cobra.Command) {
+	s := cmd.Flags()
+	s.StringVar(&f.stateDir, "state-dir", defaultStateDir(), "folder for the database and clouds.yaml")
+	s.StringVar(&f.listen, "listen", "127.0.0.1", "address the APIs listen on")
+	s.Uint16Var(&f.networkPort, "network-port", 9696, "TCP port of the Networking API")
+	s.Uint16Var(&f.identityPort, "identity-port", 5000, "TCP port of the identity API")
+	s.StringArrayVar(&f.physnets, "physnet", nil, "physical network and its interface, as NAME:INTERFACE (repeatable)")
+	s.StringVar(&f.file, "config", "", "configuration file; etc/weft.conf shows every option")
+	s.StringVar(&f.host, "host", hostname(), "name of this host, as in binding:host_id")
+	s.BoolVarP(&f.verbose, "verbose", "v", false, "log what is done in detail")
+	s.BoolVar(&f.cleanup, "cleanup", false, "remove every trace of weft from this host's network, and end")
+}
+
+// config is the configuration file, or the defaults, under the flags that were
+// given.
+func (f *upFlags) config(given func(flag string) bool) (config.Config, error) {
+	root := os.Geteuid() == 0 && !inside()
+	c := config.Default(root)
+	var err error
+	if f.file != "" {
+		if c, err = config.Load(f.file, root); err != nil {
+			return c, err
+		}
+	}
+	if given("state-dir") {
+		c.StateDir = f.stateDir
+	}
+	if given("listen") {
+		if c.Listen, err = netip.ParseAddr(f.listen); err != nil {
+			return c, fmt.Errorf("--listen %q is not an IP address", f.listen)
+		}
+	}
+	if given("network-port") {
+		c.NetworkPort = f.networkPort
+	}
+	if given("identity-port") {
+		c.IdentityPort = f.identityPort
+	}
+	if given("host") {
+		c.Host = f.host
+	}
+	if f.verbose {
+		c.Log.Level = slog.LevelDebug
+	}
+	if given("physnet") {
+		if c.Physnets, err = parsePhysnets(f.physnets); err != nil {
+			return c, err
+		}
+	}
+	return c, c.Validate()
 }
 
 func parsePhysnets(list []string) (map[string]string, error) {
@@ -79,13 +122,13 @@ func parsePhysnets(list []string) (map[string]string, error) {
 
 // listeners opens the APIs' sockets, or takes over those that were opened outside
 // the namespaces of a rootless weft.
-func (o upOptions) listeners() (map[string]net.Listener, error) {
+func listeners(c config.Config) (map[string]net.Listener, error) {
 	if inside() {
 		return inherited()
 	}
 	out := map[string]net.Listener{}
-	for name, port := range map[string]int{"network": o.networkPort, "identity": o.identityPort} {
-		l, err := net.Listen("tcp", net.JoinHostPort(o.listen, strconv.Itoa(port)))
+	for name, port := range map[string]uint16{"network": c.NetworkPort, "identity": c.IdentityPort} {
+		l, err := net.Listen("tcp", net.JoinHostPort(c.Listen.String(), strconv.Itoa(int(port))))
 		if err != nil {
 			return nil, fmt.Errorf("opening the %s API's socket: %w", name, err)
 		}
@@ -97,75 +140,82 @@ func (o upOptions) listeners() (map[string]net.Listener, error) {
 // say tells the user what is going on while weft starts.
 func say(format string, args ...any) { fmt.Printf("weft: "+format+"\n", args...) }
 
-func up(ctx context.Context, o upOptions) error {
-	listeners, err := o.listeners()
+func up(ctx context.Context, c config.Config) error {
+	sockets, err := listeners(c)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(string(o.dir), 0o700); err != nil {
+	if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
 		return fmt.Errorf("making the state directory: %w", err)
 	}
 	if os.Geteuid() != 0 && !inside() {
 		say("not root: building the networks in a user, network and mount namespace of its own")
-		return enterRootless(listeners)
+		return enterRootless(sockets)
 	}
 	if inside() {
 		if err := settleRootless(); err != nil {
 			return err
 		}
 	}
-	level := slog.LevelInfo
-	if o.verbose {
-		level = slog.LevelDebug
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-
-	unlock, err := o.dir.lock()
+	dir := stateDir(c.StateDir)
+	unlock, err := dir.lock()
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	say("opening the database %s", o.dir.database())
-	db, err := store.Open(ctx, "sqlite:"+o.dir.database(), store.Options{Log: log})
+	log := newLog(c.Log)
+	db, err := openDatabase(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	m, err := newMachine(ctx, o, log, db, listeners)
+	m, err := newMachine(ctx, c, log, db, sockets)
 	if err != nil {
 		return err
 	}
+	defer m.close()
 	return m.run(ctx)
 }
 
-// run runs the parts of the machine until ctx ends or one of them fails. What it
-// has built on the host stays: packets flow on.
-func (m *machine) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	for _, t := range m.tasks() {
-		g.Go(func() error {
-			err := t.run(ctx)
-			if err != nil && !errors.Is(err, context.Canceled) {
-				return fmt.Errorf("%s: %w", t.name, err)
-			}
-			return nil
-		})
+func newLog(c config.Log) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.Level}
+	if c.JSON {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
 	}
-	pid, err := outerPID()
-	if err != nil {
-		return err
-	}
-	if err := m.o.dir.writePID(pid); err != nil {
-		return err
-	}
-	defer os.Remove(m.o.dir.pid())
-	defer m.close()
-	m.announce()
-	err = g.Wait()
-	say("stopped; the networks stay as they are (weft up --cleanup removes them)")
-	return err
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
 }
 
-// outerPID is this process as the rest of the machine knows it. There is no pid
-// namespace of its own, so it is simply the process id.
-func outerPID() (int, error) { return os.Getpid(), nil }
+func openDatabase(ctx context.Context, c config.Config, log *slog.Logger) (*store.DB, error) {
+	url, what := c.Database, "the configured database"
+	if url == "" {
+		what = stateDir(c.StateDir).database()
+		url = "sqlite:" + what
+	}
+	say("opening %s", what)
+	return store.Open(ctx, url, store.Options{Log: log})
+}
+
+// run runs the parts of the machine until a signal, the end of ctx or the failure
+// of one of them. What it has built on the host stays: packets flow on.
+func (m *machine) run(ctx context.Context) error {
+	group := run.NewGroup(m.log, append(m.tasks(), run.Signals(syscall.SIGINT, syscall.SIGTERM))...)
+	if err := m.dir.writePID(os.Getpid()); err != nil {
+		return fmt.Errorf("recording the process id: %w", err)
+	}
+	defer os.Remove(m.dir.pid())
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-group.Ready():
+			m.announce()
+		case <-ended:
+		}
+	}()
+	err := group.Run(ctx)
+	if err == nil || errors.Is(err, context.Canceled) {
+		say("stopped; the networks stay as they are (weft up --cleanup removes them)")
+		return nil
+	}
+	return err
+}
