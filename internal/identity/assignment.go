@@ -245,6 +245,9 @@ func effective(tx *store.Tx, stored []*weft.RoleAssignment) ([]*weft.RoleAssignm
 		ids := map[string]bool{}
 		index.imply(a.RoleID, ids)
 		for _, role := range slices.Sorted(maps.Keys(ids)) {
+			if index[role].DomainID != "" {
+				continue // see rolesOf
+			}
 			for _, user := range actors {
 				if k := (key{role, user, a.TargetType, a.TargetID}); !seen[k] {
 					seen[k] = true

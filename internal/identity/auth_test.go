@@ -3,7 +3,10 @@ package identity
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -329,6 +332,71 @@ func TestGroupRoles(t *testing.T) {
 	c.must(204, admin, "DELETE", "/v3/groups/"+group+"/users/"+demo, "")
 	if _, err := c.Authenticate(t.Context(), token); !weft.IsKind(err, weft.Unauthorized) {
 		t.Errorf("out of the group the token lives on: %v", err)
+	}
+}
+
+func TestDomainTokens(t *testing.T) {
+	c := newCloud(t)
+	admin := c.admin()
+	d := c.must(201, admin, "POST", "/v3/domains", `{"domain":{"name":"d"}}`).str("domain.id")
+	own := c.must(201, admin, "POST", "/v3/roles", `{"role":{"name":"admin","domain_id":"`+d+`"}}`).str("role.id")
+	grant := "/v3/domains/" + d + "/users/" + c.find(admin, "users", "demo") + "/roles/" + own
+	c.must(204, admin, "PUT", grant, "")
+	body := passwordBody("demo", c.passwords["demo"], `{"domain":{"name":"d"}}`)
+	c.must(401, "", "POST", "/v3/auth/tokens", body) // a domain's role by itself is nothing
+	c.must(201, admin, "PUT", "/v3/roles/"+own+"/implies/"+c.find(admin, "roles", "member"), "")
+	token := c.login("demo", c.passwords["demo"], `{"domain":{"name":"d"}}`)
+	caller, err := c.Authenticate(t.Context(), token)
+	if err != nil || caller.DomainID != d || caller.ProjectID != "" || strings.Join(caller.Roles, " ") != "member reader" {
+		t.Errorf("the caller is %+v, error %v", caller, err)
+	}
+	if d := c.must(200, token, "GET", "/v3/auth/domains", ""); d.str("domains.0.name") != "d" {
+		t.Errorf("domains of the user: %v", d)
+	}
+	if d := c.must(200, token, "GET", "/v3/auth/tokens", "", "X-Subject-Token", token); d.str("token.domain.name") != "d" || d.len("token.catalog") != 2 {
+		t.Errorf("token %v", d)
+	}
+	c.must(204, admin, "DELETE", grant, "")
+	c.must(401, token, "GET", "/v3/auth/domains", "")
+}
+
+// Once a change is acknowledged no token it concerns is good, however many ask
+// while it happens.
+func TestAtOnce(t *testing.T) {
+	c := newCloud(t)
+	admin := c.admin()
+	demo := c.find(admin, "users", "demo")
+	for range 20 {
+		token := c.demo()
+		var acknowledged atomic.Bool
+		var late, good atomic.Int64
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for {
+					after := acknowledged.Load()
+					_, err := c.Authenticate(t.Context(), token)
+					switch {
+					case err == nil && after:
+						late.Add(1)
+					case err == nil:
+						good.Add(1)
+					case after:
+						return
+					}
+				}
+			})
+		}
+		for good.Load() == 0 {
+			runtime.Gosched()
+		}
+		c.must(200, admin, "PATCH", "/v3/users/"+demo, `{"user":{"enabled":false}}`)
+		acknowledged.Store(true)
+		wg.Wait()
+		if n := late.Load(); n > 0 {
+			t.Errorf("a dead token was good %d times", n)
+		}
+		c.must(200, admin, "PATCH", "/v3/users/"+demo, `{"user":{"enabled":true}}`)
 	}
 }
 

@@ -14,7 +14,11 @@ type cache struct {
 
 	mu      sync.RWMutex
 	entries map[string]entry
+	swept   time.Time // when what is worthless was last thrown out
 }
+
+// sweepEvery is how long worthless entries may take up memory.
+const sweepEvery = time.Minute
 
 type entry struct {
 	grant      *grant
@@ -41,7 +45,7 @@ func (c *cache) get(token string, now time.Time) *grant {
 func (c *cache) put(token string, g *grant, generation uint64, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.entries) >= c.limit {
+	if len(c.entries) >= c.limit || now.Sub(c.swept) > sweepEvery {
 		c.evictLocked(now)
 	}
 	c.entries[token] = entry{g, generation}
@@ -50,11 +54,15 @@ func (c *cache) put(token string, g *grant, generation uint64, now time.Time) {
 // evictLocked makes room: what is worthless goes, and if that is not enough, an
 // arbitrary part of the rest, so that eviction is rare.
 func (c *cache) evictLocked(now time.Time) {
+	c.swept = now
 	current := c.generation.Load()
 	for token, e := range c.entries {
 		if e.generation != current || !now.Before(e.grant.expires) {
 			delete(c.entries, token)
 		}
+	}
+	if len(c.entries) < c.limit {
+		return
 	}
 	for token := range c.entries {
 		if len(c.entries) <= c.limit*3/4 {

@@ -178,7 +178,11 @@ func rolesOf(tx *store.Tx, userID string, on scope) ([]named, error) {
 	}
 	var roles []named
 	for id := range ids {
-		roles = append(roles, named{id, all[id].Name})
+		// A domain's role counts for what it implies, not for its name, which anybody
+		// could think is that of a role of the whole cloud.
+		if r := all[id]; r.DomainID == "" {
+			roles = append(roles, named{id, r.Name})
+		}
 	}
 	slices.SortFunc(roles, func(a, b named) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
 	return roles, nil

@@ -107,6 +107,10 @@ func TestCache(t *testing.T) {
 	if c.get("a", now) != nil {
 		t.Error("looked up before a change, remembered after it")
 	}
+	c.put("b", g, c.generation.Load(), now.Add(2*sweepEvery))
+	if len(c.entries) != 1 {
+		t.Errorf("a sweep leaves %d entries", len(c.entries))
+	}
 	for i := range 100 {
 		token := fmt.Sprint(i)
 		c.put(token, g, c.generation.Load(), now)

@@ -21,7 +21,7 @@ type Config struct {
 	Log          *slog.Logger
 	TokenTTL     time.Duration    // how long tokens live; 0 is an hour
 	PasswordCost int              // of bcrypt; 0 is its default
-	CacheSize    int              // how many tokens are remembered; 0 is 10,000
+	CacheSize    int              // how many tokens are remembered; 0 is 4096
 	Now          func() time.Time // for tests; nil is the wall clock
 }
 
@@ -53,7 +53,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 		db: c.DB, log: c.Log, now: c.Now, sealer: sealer,
 		ttl:   orElse(c.TokenTTL, time.Hour),
 		vault: newVault(orElse(c.PasswordCost, bcrypt.DefaultCost)),
-		cache: newCache(orElse(c.CacheSize, 10_000)),
+		cache: newCache(orElse(c.CacheSize, 4096)),
 	}, nil
 }
 
