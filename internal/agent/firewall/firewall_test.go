@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -240,5 +241,94 @@ func TestPortsThatComeAndGo(t *testing.T) {
 		if f.Orig.Src == a.addr {
 			t.Errorf("of a port that is gone: %+v", f)
 		}
+	}
+}
+
+func TestIPv6(t *testing.T) {
+	w := newWorld(t, netA)
+	a, b := w.vm("a", netA, "2001:db8::1", 1, "g"), w.vm("b", netA, "2001:db8::2", 2, "g")
+	datagram := func(from, to *vm, sport, dport uint16, text string) []byte {
+		data := udpData(sport, dport, text)
+		data[6], data[7] = 0xff, 0xff // any checksum: nobody looks
+		return frame(from.mac, to.mac, unix.ETH_P_IPV6, ipv6(from.addr, to.addr, unix.IPPROTO_UDP, data))
+	}
+	open := host.Rule{ID: "r", Ingress: true, IPv6: true, Protocol: unix.IPPROTO_UDP, Min: 53, Max: 53}
+	w.converge(group("g", rule(unix.IPPROTO_UDP, 53)))
+	if a.arrives(b, datagram(a, b, 4000, 53, "of-ipv4"), "of-ipv4") {
+		t.Error("a rule of IPv4 admits IPv6")
+	}
+	w.converge(group("g", open))
+	w.must(netns.Do(b.ns, func() error {
+		server, err := net.ListenPacket("udp", "[2001:db8::2]:53")
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { server.Close() })
+		go func() {
+			buf := make([]byte, 100)
+			for {
+				n, from, err := server.ReadFrom(buf)
+				if err != nil {
+					return
+				}
+				server.WriteTo(buf[:n], from)
+			}
+		}()
+		return nil
+	}))
+	var client net.Conn
+	w.must(netns.Do(a.ns, func() (err error) { client, err = net.Dial("udp", "[2001:db8::2]:53"); return err }))
+	defer client.Close()
+	client.SetDeadline(time.Now().Add(10 * time.Second))
+	client.Write([]byte("hello"))
+	buf := make([]byte, 100)
+	if n, err := client.Read(buf); err != nil || string(buf[:n]) != "hello" {
+		t.Errorf("no reply: %v", err)
+	}
+}
+
+// Without state a reply needs a rule.
+func TestStateless(t *testing.T) {
+	w := newWorld(t, netA)
+	a, b := w.vm("a", netA, "10.0.0.1", 1, "g"), w.vm("b", netA, "10.0.0.2", 2, "g")
+	g := group("g", rule(unix.IPPROTO_UDP, 53))
+	g.Stateful = false
+	w.converge(g)
+	a.expect(b, 53, true, "a rule")
+	if token := "reply"; b.arrives(a, b.udp(a, 53, 4000, token), token) {
+		t.Error("a reply passes without a rule")
+	}
+	flows, err := conntrack.Open(0).List()
+	w.must(err)
+	for _, f := range flows {
+		if f.Orig.Protocol == unix.IPPROTO_UDP {
+			t.Errorf("tracked: %+v", f)
+		}
+	}
+}
+
+// The host on a bridge of its own: what it says and what it is answered are one
+// connection, and a guest reaches it only as its groups admit.
+func TestHostOnTheBridge(t *testing.T) {
+	w := newWorld(t, netA)
+	a := w.vm("a", netA, "10.0.0.1", 1, "g")
+	w.run("ip addr add 10.0.0.100/24 dev %s", host.BridgeName(netA))
+	w.converge(group("g", rule(unix.IPPROTO_TCP, 80)))
+	var server net.Listener
+	w.must(netns.Do(a.ns, func() (err error) { server, err = net.Listen("tcp", "10.0.0.1:80"); return err }))
+	defer server.Close()
+	client, err := net.DialTimeout("tcp", "10.0.0.1:80", 10*time.Second)
+	w.must(err)
+	client.Close()
+	flows, err := conntrack.Open(0).List()
+	w.must(err)
+	n := 0
+	for _, f := range flows {
+		if f.Orig.Protocol == unix.IPPROTO_TCP {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d entries for one connection: %+v", n, flows)
 	}
 }

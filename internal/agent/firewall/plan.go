@@ -25,7 +25,9 @@ const (
 	beforeDefrag  = -450
 	afterTracking = -150
 	beforeInet    = -310
-	atFilter      = 0
+	// After br_netfilter, which takes an IP packet out at -1 and puts it back behind
+	// everything up to 0: a chain at 0 would see ARP only.
+	atFilter      = 10
 	beforeLeaving = 300
 )
 
