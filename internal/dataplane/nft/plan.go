@@ -218,13 +218,18 @@ func (p *plan) rewrite(c Chain, hashes []string, flush bool) {
 
 func (p *plan) removeElements() {
 	for _, s := range p.want.Sets {
-		var gone []nftables.SetElement
-		for _, key := range slices.Sorted(maps.Keys(p.have.sets[s.Name].elements)) {
-			if _, wanted := p.after.sets[s.Name].elements[key]; wanted {
-				continue
+		wanted := p.after.sets[s.Name].elements
+		var keys []string
+		for key := range p.have.sets[s.Name].elements {
+			if _, ok := wanted[key]; !ok {
+				keys = append(keys, key)
 			}
-			gone = append(gone, nftables.SetElement{Key: []byte(key)})
-			p.text = append(p.text, fmt.Sprintf("delete element %s { %s }", s.Name, s.keyText([]byte(key))))
+		}
+		slices.Sort(keys)
+		gone := make([]nftables.SetElement, len(keys))
+		for i, key := range keys {
+			gone[i].Key = []byte(key)
+			p.text = append(p.text, fmt.Sprintf("delete element %s { %s }", s.Name, s.keyText(gone[i].Key)))
 		}
 		p.elements(p.set(s), gone, (*nftables.Conn).SetDeleteElements)
 	}

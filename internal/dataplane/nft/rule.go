@@ -63,7 +63,7 @@ func (f Field) Is(d Datum) Part { return f.compare(expr.CmpOpEq, "", d) }
 func (f Field) IsNot(d Datum) Part { return f.compare(expr.CmpOpNeq, "!= ", d) }
 
 func (f Field) compare(op expr.CmpOp, sign string, d Datum) Part {
-	return Part{f.text + " " + sign + d.text, []expr.Any{f.load(1), &expr.Cmp{Op: op, Register: 1, Data: d.bytes}}}
+	return Part{f.text + " " + sign + d.String(), []expr.Any{f.load(1), &expr.Cmp{Op: op, Register: 1, Data: d.bytes}}}
 }
 
 // Num is a number in the width of a field, in network order.
@@ -75,7 +75,7 @@ func (f Field) num(n int) []byte {
 
 // Eq matches a field that is a number.
 func (f Field) Eq(n int) Part {
-	return f.Is(Datum{text: fmt.Sprint(n), bytes: f.num(n)})
+	return f.Is(Datum{kind: other, bytes: f.num(n), decimal: fmt.Sprint(n)})
 }
 
 // Between matches a field within inclusive bounds.

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
@@ -82,6 +83,8 @@ const (
 	IPv6
 	Mark
 	Verdict
+
+	other // no type of sets
 )
 
 func (k Kind) datatype() nftables.SetDatatype {
@@ -110,7 +113,7 @@ type Element struct {
 func (e Element) key() string {
 	parts := make([]string, len(e.Key))
 	for i, d := range e.Key {
-		parts[i] = d.text
+		parts[i] = d.String()
 	}
 	return strings.Join(parts, " . ")
 }
@@ -119,40 +122,55 @@ func (e Element) String() string {
 	if e.Value == nil {
 		return e.key()
 	}
-	return e.key() + " : " + e.Value.text
+	return e.key() + " : " + e.Value.String()
 }
 
-// Datum is a constant.
+// Datum is a constant. Its text is made when somebody asks: of the thousands in a
+// table a change shows few.
 type Datum struct {
-	text    string
+	kind    Kind
 	bytes   []byte
 	verdict *expr.Verdict
+	decimal string // a number in the words of its field
+}
+
+func (d Datum) String() string {
+	switch {
+	case d.verdict != nil:
+		return "goto " + d.verdict.Chain
+	case d.decimal != "":
+		return d.decimal
+	}
+	return d.kind.text(d.bytes)
 }
 
 // Name is an interface name.
 func Name(s string) Datum {
 	b := make([]byte, 16)
 	copy(b, s)
-	return Datum{text: `"` + s + `"`, bytes: b}
+	return Datum{kind: IfName, bytes: b}
 }
 
 // MAC is an Ethernet address.
-func MAC(m weft.MAC) Datum { return Datum{text: m.String(), bytes: m[:]} }
+func MAC(m weft.MAC) Datum { return Datum{kind: Ether, bytes: m[:]} }
 
 // Addr is an IP address.
-func Addr(a netip.Addr) Datum { return Datum{text: a.String(), bytes: a.AsSlice()} }
-
-// Number is a mark.
-func Number(n uint32) Datum {
-	return Datum{text: fmt.Sprintf("0x%08x", n), bytes: native32(n)}
+func Addr(a netip.Addr) Datum {
+	if a.Is4() {
+		return Datum{kind: IPv4, bytes: a.AsSlice()}
+	}
+	return Datum{kind: IPv6, bytes: a.AsSlice()}
 }
 
+// Number is a mark.
+func Number(n uint32) Datum { return Datum{kind: Mark, bytes: native32(n)} }
+
 // Bytes is a constant as it is on the wire.
-func Bytes(b ...byte) Datum { return Datum{text: "0x" + hex.EncodeToString(b), bytes: b} }
+func Bytes(b ...byte) Datum { return Datum{kind: other, bytes: b} }
 
 // Goto is the verdict that goes to a chain and does not come back.
 func Goto(chain string) Datum {
-	return Datum{text: "goto " + chain, verdict: &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}}
+	return Datum{kind: Verdict, verdict: &expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}}
 }
 
 // String is the table as nft prints it, sets and their elements in order of name.
@@ -188,17 +206,20 @@ func (s Set) keyText(b []byte) string {
 	return strings.Join(parts, " . ")
 }
 
+// text is a constant as nft shows it.
 func (k Kind) text(b []byte) string {
 	switch {
 	case k == IfName:
-		return Name(string(bytes.TrimRight(b, "\x00"))).text
+		return `"` + string(bytes.TrimRight(b, "\x00")) + `"`
 	case k == Ether && len(b) == 6:
-		return MAC(weft.MAC(b)).text
+		return weft.MAC(b).String()
 	case k == IPv4 && len(b) == 4, k == IPv6 && len(b) == 16:
 		a, _ := netip.AddrFromSlice(b)
 		return a.String()
+	case k == Mark && len(b) == 4:
+		return fmt.Sprintf("0x%08x", binary.NativeEndian.Uint32(b))
 	}
-	return fmt.Sprintf("0x%x", b)
+	return "0x" + hex.EncodeToString(b)
 }
 
 func (s Set) write(b *strings.Builder) {
