@@ -63,7 +63,7 @@ func receive(s *nl.NetlinkSocket) ([]Event, error) {
 	msgs, from, err := s.Receive()
 	switch {
 	case errors.Is(err, unix.ENOBUFS):
-		return []Event{{Lost: true}}, nil
+		return []Event{{Lost: true}}, drain(s)
 	case errors.Is(err, unix.EINTR):
 		return nil, nil
 	case err != nil:
@@ -84,4 +84,21 @@ func receive(s *nl.NetlinkSocket) ([]Event, error) {
 			Up: l.Up, Deleted: m.Header.Type == unix.RTM_DELLINK})
 	}
 	return events, nil
+}
+
+// drain empties a socket that has overflowed. Until it is empty the kernel drops
+// what is new, and does not say so again: who looks afresh before that may miss
+// something for good.
+func drain(s *nl.NetlinkSocket) error {
+	var b [1]byte // the rest of a message goes with its beginning
+	for {
+		_, _, err := unix.Recvfrom(s.GetFd(), b[:], unix.MSG_DONTWAIT)
+		switch {
+		case err == nil, errors.Is(err, unix.EINTR), errors.Is(err, unix.ENOBUFS):
+		case errors.Is(err, unix.EAGAIN):
+			return nil
+		default:
+			return err
+		}
+	}
 }

@@ -225,6 +225,30 @@ func TestWatch(t *testing.T) {
 	t.Error("the channel closed before the news came")
 }
 
+// TestWatchOverflow: once a reader has been told of lost events, it misses nothing
+// that happens afterwards.
+func TestWatchOverflow(t *testing.T) {
+	h, _ := scratch(t, "host")
+	ch, err := h.Watch(t.Context())
+	check(t, err)
+	l := must[Link](t)(h.Create("br0", Bridge{}))
+	for i := range 20000 {
+		check(t, h.Set(l.Index, Alias(fmt.Sprint("weft:", i))))
+	}
+	for e := range ch {
+		if e.Lost {
+			break
+		}
+	}
+	late := must[Link](t)(h.Create("brlate", Bridge{}))
+	for e := range ch {
+		if e.Index == late.Index {
+			return
+		}
+	}
+	t.Error("the channel closed before the news came")
+}
+
 func BenchmarkList1000(b *testing.B) {
 	if os.Getuid() != 0 {
 		b.Skip("needs root to make network namespaces")
