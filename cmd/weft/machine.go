@@ -75,7 +75,7 @@ func (m *machine) identify(ctx context.Context) error {
 	if m.identity, err = identity.New(ctx, identity.Config{DB: m.db, Log: m.log, TokenTTL: m.cfg.TokenTTL}); err != nil {
 		return err
 	}
-	passwords, err := m.dir.passwords()
+	passwords, lost, err := m.dir.passwords()
 	if err != nil {
 		return err
 	}
@@ -84,12 +84,21 @@ func (m *machine) identify(ctx context.Context) error {
 	if err := m.dir.writeClouds(m.authURL, passwords); err != nil {
 		return fmt.Errorf("writing clouds.yaml: %w", err)
 	}
-	_, err = m.identity.Bootstrap(ctx, identity.Bootstrap{
+	made, err := m.identity.Bootstrap(ctx, identity.Bootstrap{
 		IdentityURL: m.authURL,
 		NetworkURL:  "http://" + m.listeners["network"].Addr().String(),
 		Passwords:   passwords,
 	})
-	return err
+	if err != nil || made != nil {
+		return err
+	}
+	for _, user := range lost {
+		say("clouds.yaml had no password of user %s: it has a new one now", user)
+		if _, err := m.identity.ResetPassword(ctx, user, passwords[user]); err != nil {
+			return fmt.Errorf("giving user %s a new password: %w", user, err)
+		}
+	}
+	return nil
 }
 
 // interfaces is the physical networks of this host, with a stand-in where there is

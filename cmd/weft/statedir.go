@@ -76,19 +76,21 @@ func (d stateDir) metadataSecret() (string, error) {
 	return secret, writePrivate(d.secret(), []byte(secret))
 }
 
-// passwords are those of clouds.yaml, or new ones for users it does not have.
-func (d stateDir) passwords() (map[string]string, error) {
-	out := map[string]string{}
+// passwords are those of clouds.yaml, and new ones for the users that it does not
+// have, who are also listed as lost.
+func (d stateDir) passwords() (all map[string]string, lost []string, err error) {
 	old, err := client.ReadClouds(d.clouds())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+		return nil, nil, err
 	}
+	all = map[string]string{}
 	for cloud, user := range cloudUsers {
-		if out[user] = old.Clouds[cloud].Auth.Password; out[user] == "" {
-			out[user] = rand.Text()
+		if all[user] = old.Clouds[cloud].Auth.Password; all[user] == "" {
+			all[user] = rand.Text()
+			lost = append(lost, user)
 		}
 	}
-	return out, nil
+	return all, lost, nil
 }
 
 // cloudUsers is the clouds of clouds.yaml: weft is the administrator, weft-demo an

@@ -22,7 +22,9 @@ func (r *served[T]) target(tx *store.Tx, v *T, values map[string]any) func(strin
 			if r.Parent == nil {
 				return nil
 			}
-			return r.Parent(tx, v)
+			return r.Parent(tx, v).owner
+		case "network:shared":
+			return r.Parent != nil && r.Parent(tx, v).shared
 		}
 		if x, ok := values[name]; ok {
 			return x

@@ -73,7 +73,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 			}
 			return svc.DeletePort(tx, p)
 		},
-		Parent: networkOwner(func(p *weft.Port) string { return p.NetworkID }),
+		Parent: networkOf(func(p *weft.Port) string { return p.NetworkID }),
 	}
 }
 

@@ -31,7 +31,7 @@ type Resource[T any] struct {
 
 	Listing func(rq *httpRequest) error     // before a list or show
 	Filters map[string]Type                 // filters beyond the attributes with Filter
-	Parent  func(tx *store.Tx, v *T) string // owner of the parent, which policy calls "network:tenant_id"
+	Parent  func(tx *store.Tx, v *T) parent // what it belongs to, for policy
 	Actions map[string]Action[T]            // PUT /{path}/{id}/{action}
 	ReadAll bool                            // every caller sees every row
 }
@@ -41,6 +41,12 @@ type Resource[T any] struct {
 type Action[T any] struct {
 	Rule string // the policy rule: "add_router_interface"
 	Do   func(tx *store.Tx, v *T, body map[string]any) (any, error)
+}
+
+// parent is what policy asks of the network or group that a noun belongs to.
+type parent struct {
+	owner  string // network:tenant_id, security_group:tenant_id
+	shared bool   // network:shared: with the caller
 }
 
 func (r *Resource[T]) path() string {

@@ -55,12 +55,12 @@ func SecurityGroupRules(svc GroupService) *Resource[weft.SecurityGroupRule] {
 		CreateBulk: svc.CheckRules,
 		Delete:     svc.DeleteRule,
 		Listing:    defaultGroup(svc),
-		Parent: func(tx *store.Tx, r *weft.SecurityGroupRule) string {
+		Parent: func(tx *store.Tx, r *weft.SecurityGroupRule) parent {
 			g, err := store.SecurityGroups.Get(tx, r.SecurityGroupID)
 			if err != nil {
-				return ""
+				return parent{}
 			}
-			return g.ProjectID
+			return parent{owner: g.ProjectID}
 		},
 	}
 }

@@ -45,7 +45,7 @@ func Subnets(svc *core.Service) *Resource[weft.Subnet] {
 			return svc.UpdateSubnet(tx, old, s, rq.Given)
 		},
 		Delete: svc.DeleteSubnet,
-		Parent: networkOwner(func(s *weft.Subnet) string { return s.NetworkID }),
+		Parent: networkOf(func(s *weft.Subnet) string { return s.NetworkID }),
 	}
 }
 
@@ -57,14 +57,15 @@ var poolID = Type{Name: "uuid", Validate: func(v any) string {
 	return uuidType.Validate(v)
 }}
 
-// networkOwner is the project that owns the network a noun is on, which policy
-// calls network:tenant_id; "" if there is no such network.
-func networkOwner[T any](network func(*T) string) func(*store.Tx, *T) string {
-	return func(tx *store.Tx, v *T) string {
+// networkOf is the network that a noun is on, as policy asks of it; nothing if
+// there is no such network.
+func networkOf[T any](network func(*T) string) func(*store.Tx, *T) parent {
+	return func(tx *store.Tx, v *T) parent {
 		n, err := store.Networks.Get(tx, network(v))
 		if err != nil {
-			return ""
+			return parent{}
 		}
-		return n.ProjectID
+		shared, err := store.NetworkSharedWith(tx, n.ID, tx.Caller.ProjectID)
+		return parent{owner: n.ProjectID, shared: err == nil && shared}
 	}
 }

@@ -35,6 +35,13 @@ var Networks = Table[weft.Network]{
 	Index: indexSegments,
 }.Ready()
 
+// NetworkSharedWith reports whether a network is shared with everybody or with the
+// project.
+func NetworkSharedWith(tx *Tx, networkID, projectID string) (bool, error) {
+	return tx.Exists(`SELECT 1 FROM rbac_policies r WHERE r.object_id = ? AND r.action = 'access_as_shared'
+		AND r.target_tenant IN ('*', ?) AND r.object_type = 'network'`, networkID, projectID)
+}
+
 // sharedSQL is true when an RBAC policy shares the object with everybody or, by
 // its one placeholder, with a project.
 func sharedSQL(object, id string) string {
