@@ -231,7 +231,7 @@ func TestWatchOverflow(t *testing.T) {
 	h, _ := scratch(t, "host")
 	ch, err := h.Watch(t.Context())
 	check(t, err)
-	l := must[Link](t)(h.Create("br0", Bridge{}))
+	l := must[Link](t)(h.Create("br0", Bridge{}, Up(true)))
 	for i := range 20000 {
 		check(t, h.Set(l.Index, Alias(fmt.Sprint("weft:", i))))
 	}
