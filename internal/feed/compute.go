@@ -18,7 +18,7 @@ type computation struct {
 	host   string
 	domain string
 
-	st       host.State
+	out      host.State
 	bound    []*weft.Port // every port bound to the host
 	networks map[string]*weft.Network
 	subnets  map[string][]*weft.Subnet // by network
@@ -26,17 +26,17 @@ type computation struct {
 }
 
 func (c *computation) state() (*host.State, error) {
-	c.st = host.State{Host: c.host, Members: map[string][]netip.Prefix{}}
+	c.out = host.State{Host: c.host, Members: map[string][]netip.Prefix{}}
 	for _, step := range []func() error{c.head, c.ports, c.loadNetworks, c.buildNetworks, c.routers, c.groups} {
 		if err := step(); err != nil {
 			return nil, err
 		}
 	}
-	return &c.st, nil
+	return &c.out, nil
 }
 
 func (c *computation) head() (err error) {
-	c.st.Revision, err = c.tx.Head()
+	c.out.Revision, err = c.tx.Head()
 	return err
 }
 
@@ -48,7 +48,7 @@ func (c *computation) ports() (err error) {
 		if !p.Bound() || p.Trusted() {
 			continue
 		}
-		c.st.Ports = append(c.st.Ports, hostPort(p))
+		c.out.Ports = append(c.out.Ports, hostPort(p))
 	}
 	return nil
 }
@@ -128,23 +128,24 @@ func (c *computation) buildNetworks() error {
 			out.Leases = c.leases(neighbours[id])
 			out.DHCP = c.dhcp(id, neighbours[id])
 		}
-		c.st.Networks = append(c.st.Networks, out)
+		c.out.Networks = append(c.out.Networks, out)
 	}
-	sort.Slice(c.st.Networks, func(i, j int) bool { return c.st.Networks[i].ID < c.st.Networks[j].ID })
+	sort.Slice(c.out.Networks, func(i, j int) bool { return c.out.Networks[i].ID < c.out.Networks[j].ID })
 	return nil
 }
 
 // segment is the segment by which the network reaches this host: its only one, or
 // the first.
 func segment(n *weft.Network) host.Segment {
-	for _, s := range n.AllSegments() {
-		out := host.Segment{Type: s.NetworkType, PhysicalNetwork: string(s.PhysicalNetwork)}
-		if s.SegmentationID != nil {
-			out.ID = uint32(*s.SegmentationID)
-		}
-		return out
+	all := n.AllSegments()
+	if len(all) == 0 {
+		return host.Segment{Type: weft.TypeLocal}
 	}
-	return host.Segment{Type: weft.TypeLocal}
+	out := host.Segment{Type: all[0].NetworkType, PhysicalNetwork: string(all[0].PhysicalNetwork)}
+	if id := all[0].SegmentationID; id != nil {
+		out.ID = uint32(*id)
+	}
+	return out
 }
 
 func hostSubnet(s *weft.Subnet) host.Subnet {
@@ -292,7 +293,7 @@ func (c *computation) routers() error {
 			}
 		}
 		sort.Slice(out.FloatingIPs, func(i, j int) bool { return out.FloatingIPs[i].Floating.Less(out.FloatingIPs[j].Floating) })
-		c.st.Routers = append(c.st.Routers, out)
+		c.out.Routers = append(c.out.Routers, out)
 	}
 	return nil
 }
@@ -318,7 +319,7 @@ func (c *computation) routerPort(p *weft.Port, gateway bool) host.RouterPort {
 // members of the groups that rules refer to.
 func (c *computation) groups() error {
 	ids := map[string]bool{}
-	for _, p := range c.st.Ports {
+	for _, p := range c.out.Ports {
 		for _, g := range p.Groups {
 			ids[g] = true
 		}
@@ -341,14 +342,14 @@ func (c *computation) groups() error {
 		byGroup[r.SecurityGroupID] = append(byGroup[r.SecurityGroupID], out)
 	}
 	for _, g := range groups {
-		c.st.Groups = append(c.st.Groups, host.Group{ID: g.ID, Stateful: g.Stateful, Rules: byGroup[g.ID]})
+		c.out.Groups = append(c.out.Groups, host.Group{ID: g.ID, Stateful: g.Stateful, Rules: byGroup[g.ID]})
 	}
 	members, err := store.GroupMembers(c.tx, keysOf(remote))
 	if err != nil {
 		return err
 	}
 	for id := range remote {
-		c.st.Members[id] = members[id]
+		c.out.Members[id] = members[id]
 	}
 	return nil
 }

@@ -34,7 +34,6 @@ func newWorld(t *testing.T) *world {
 var (
 	admin  = &weft.Caller{ProjectID: "admin", Roles: []string{"admin"}}
 	member = &weft.Caller{ProjectID: "p1", Roles: []string{"member"}}
-	other  = &weft.Caller{ProjectID: "p2", Roles: []string{"member"}}
 )
 
 func (w *world) as(c *weft.Caller, fn func(*store.Tx) error) error {

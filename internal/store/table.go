@@ -53,7 +53,7 @@ type Computed struct {
 type Filter func(c *weft.Caller, values []any) Cond
 
 // statements are a table's fixed SQL texts, made once.
-type statements struct{ insert, update, delete, get, row string }
+type statements struct{ insert, update, delete, get string }
 
 // Ready makes the table's statements. Call it once, where the table is declared.
 func (t Table[T]) Ready() *Table[T] {

@@ -190,13 +190,14 @@ func (in *instance) fullName() string {
 		return in.hostname
 	}
 	for _, p := range in.ports {
-		for _, a := range p.addrs {
-			name := "host-" + strings.NewReplacer(".", "-", ":", "-").Replace(a.Prefix.Addr().String())
-			if d := p.network.DHCP; d != nil && d.Domain != "" {
-				name += "." + d.Domain
-			}
-			return name
+		if len(p.addrs) == 0 {
+			continue
 		}
+		name := "host-" + strings.NewReplacer(".", "-", ":", "-").Replace(p.addrs[0].Prefix.Addr().String())
+		if d := p.network.DHCP; d != nil && d.Domain != "" {
+			name += "." + d.Domain
+		}
+		return name
 	}
 	return in.id
 }
