@@ -24,8 +24,9 @@ type Reporter interface {
 
 // L2 wires networks and ports. Its methods are called from one goroutine.
 type L2 interface {
-	// Prepare makes networks, with no port of an instance on them yet.
-	Prepare(ctx context.Context, s *host.State) error
+	// Prepare makes networks, with no port of an instance on them yet. Unless fresh
+	// is set, no event has come since any method was called last.
+	Prepare(ctx context.Context, s *host.State, fresh bool) error
 
 	// Wire connects ports, and returns for each of the State why it is not
 	// connected, or "". A hold that is not empty is a reason to connect nothing new.
@@ -78,6 +79,7 @@ type Agent struct {
 	now     report            // what the host is
 	sent    report            // what the server has
 	last    time.Time         // when the last full pass began
+	stirred bool              // an event has come since the last full pass
 	failing bool              // the last full pass, or one since
 	backoff backoff
 }
@@ -105,7 +107,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		case s := <-states:
 			a.learn(s)
 		case <-retry.C:
+			a.stirred = true // or so we suspect
 		case e, ok := <-events:
+			a.stirred = true
 			if !ok {
 				if events, err = a.Events(ctx); err != nil && ctx.Err() == nil {
 					return err

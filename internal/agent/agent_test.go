@@ -81,7 +81,7 @@ func (w *world) Report(_ context.Context, r host.Report) error {
 	return nil
 }
 
-func (w *world) Prepare(context.Context, *host.State) error { return w.call("prepare") }
+func (w *world) Prepare(context.Context, *host.State, bool) error { return w.call("prepare") }
 
 func (w *world) Wire(_ context.Context, _ *host.State, hold string) (map[string]string, error) {
 	if hold != "" {

@@ -183,3 +183,31 @@ func BenchmarkOneMorePort(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNewState is the time from a State in which nothing of this host has
+// changed to the report of its revision.
+func BenchmarkNewState(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			m := newMachine(b)
+			for i := range n {
+				m.plug(i)
+			}
+			s := crowd(n)
+			m.states <- s
+			<-m.reports
+			for b.Loop() {
+				next := *s
+				next.Revision++
+				s = &next
+				m.states <- s
+				for r := range m.reports {
+					if r.Revision == s.Revision {
+						break
+					}
+				}
+			}
+			m.stop()
+		})
+	}
+}

@@ -49,7 +49,9 @@ type progress struct {
 // everything asks all modules.
 func (p *progress) everything() {
 	a, s := p.agent, p.agent.state
-	p.check("networks", a.L2.Prepare(p.ctx, s))
+	fresh := a.stirred
+	a.stirred = false
+	p.check("networks", a.L2.Prepare(p.ctx, s, fresh))
 	a.hold = nil
 	if a.Firewall != nil {
 		a.hold = a.Firewall(p.ctx, s)

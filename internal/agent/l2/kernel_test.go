@@ -72,7 +72,7 @@ func (b *bench) agent() *Agent { return New(b.h, b.cfg, slog.New(slog.DiscardHan
 func (b *bench) converge(a *Agent, s *host.State) map[string]string {
 	b.Helper()
 	ctx := b.Context()
-	b.check(a.Prepare(ctx, s))
+	b.check(a.Prepare(ctx, s, true))
 	reasons, err := a.Wire(ctx, s, "")
 	b.check(err)
 	b.check(a.Prune(ctx, s))
@@ -216,7 +216,7 @@ func TestFirewallHoldsBack(t *testing.T) {
 	s := state([]host.Network{vxlanNet(netA, 10)}, host.Port{ID: port1, NetworkID: netA, AdminUp: true})
 	b.plug(port1)
 	a := b.agent()
-	b.check(a.Prepare(b.Context(), s))
+	b.check(a.Prepare(b.Context(), s, true))
 	got, err := a.Wire(b.Context(), s, "no rules")
 	b.check(err)
 	if got[port1] != "no rules" || b.indexes()["tap11111111-11"].Master != 0 {
@@ -233,7 +233,7 @@ func TestVLANWithoutKernelSupport(t *testing.T) {
 	s := state([]host.Network{n}, host.Port{ID: port1, NetworkID: netA, AdminUp: true})
 	b.plug(port1)
 	a := b.agent()
-	err := a.Prepare(b.Context(), s)
+	err := a.Prepare(b.Context(), s, true)
 	got, werr := a.Wire(b.Context(), s, "")
 	b.check(werr)
 	if err != nil {
@@ -448,7 +448,7 @@ func TestCancelled(t *testing.T) {
 	b := newBench(t)
 	ctx, cancel := context.WithCancel(b.Context())
 	cancel()
-	if err := b.agent().Prepare(ctx, state([]host.Network{vxlanNet(netA, 10)})); !errors.Is(err, context.Canceled) {
+	if err := b.agent().Prepare(ctx, state([]host.Network{vxlanNet(netA, 10)}), true); !errors.Is(err, context.Canceled) {
 		t.Errorf("Prepare = %v", err)
 	}
 	if len(b.indexes()) != 3 {

@@ -53,13 +53,19 @@ func New(h *link.Handle, cfg Config, log *slog.Logger) *Agent {
 
 // Prepare makes the bridges of the State's networks and connects them to other
 // hosts. A network that fails does not stop the next; the error names all that
-// failed, and Wire gives the reason to their ports.
-func (a *Agent) Prepare(ctx context.Context, s *host.State) error {
-	o, err := observe(a.link, &a.cfg, s, &a.tunnels)
+// failed, and Wire gives the reason to their ports. Unless fresh is set, no event
+// has come since the phase before, and interfaces are as they were then.
+func (a *Agent) Prepare(ctx context.Context, s *host.State, fresh bool) error {
+	if fresh {
+		a.seen = nil
+	}
+	o, err := a.observed(s)
+	if err == nil {
+		err = o.details(a.link, &a.cfg, s, &a.tunnels)
+	}
 	if err != nil {
 		return err
 	}
-	a.see(o)
 	ops, failed := planNetworks(&a.cfg, s, o)
 	errs := a.apply(ctx, ops)
 	for id, err := range errs {
@@ -216,11 +222,11 @@ func (a *Agent) observed(s *host.State) (*observed, error) {
 	if a.seen != nil {
 		return a.seen, nil
 	}
-	o, err := observe(a.link, &a.cfg, s, &a.tunnels)
+	links, err := a.link.List()
 	if err == nil {
-		a.see(o)
+		a.see(newObserved(links))
 	}
-	return o, err
+	return a.seen, err
 }
 
 func (a *Agent) see(o *observed) {

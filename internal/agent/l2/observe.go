@@ -37,24 +37,27 @@ func observe(h *link.Handle, cfg *Config, s *host.State, known *tunnels) (*obser
 		return nil, err
 	}
 	o := newObserved(links)
+	return o, o.details(h, cfg, s, known)
+}
+
+// details reads what events of interfaces say nothing about.
+func (o *observed) details(h *link.Handle, cfg *Config, s *host.State, known *tunnels) (err error) {
 	if o.entries = !known.have(s, o); o.entries {
 		if o.forwards, err = h.Forwards(); err != nil {
-			return nil, err
+			return err
 		}
 		if cfg.ARPProxy {
 			if o.neighbours, err = h.Neighbours(); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
-	for _, l := range links {
-		if o.mayHaveAddresses(cfg, l) {
-			if err := o.observeAddresses(h, l.Index); err != nil {
-				return nil, err
-			}
+	for _, index := range o.addressed(cfg) {
+		if err := o.observeAddresses(h, index); err != nil {
+			return err
 		}
 	}
-	return o, nil
+	return nil
 }
 
 func newObserved(links []link.Link) *observed {
@@ -67,15 +70,20 @@ func newObserved(links []link.Link) *observed {
 	return o
 }
 
-// mayHaveAddresses picks physical interfaces, and bridges of ours with a port
-// that is neither a tap nor ours.
-func (o *observed) mayHaveAddresses(cfg *Config, l link.Link) bool {
-	if isPhysical(cfg, l) {
-		return true
+// addressed picks the interfaces that may have addresses of the host which are our
+// concern: physical ones, and bridges of ours with a port that is neither a tap nor
+// ours.
+func (o *observed) addressed(cfg *Config) []int {
+	var indexes []int
+	for _, l := range o.links {
+		if isPhysical(cfg, l) {
+			indexes = append(indexes, l.Index)
+		}
+		if l.Master != 0 && !isTap(l) && !isOurs(l) && isBridgeOfOurs(o.byIndex[l.Master]) {
+			indexes = append(indexes, l.Master)
+		}
 	}
-	return isBridgeOfOurs(l) && slices.ContainsFunc(o.links, func(p link.Link) bool {
-		return p.Master == l.Index && !isTap(p) && !isOurs(p)
-	})
+	return indexes
 }
 
 func (o *observed) observeAddresses(h *link.Handle, index int) error {
