@@ -1,0 +1,102 @@
+package l2
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/host"
+)
+
+// physical is the interface of a network's physical network.
+func (p *planner) physical(n *host.Network) (link.Link, error) {
+	name, ok := p.cfg.Physnets[n.Segment.PhysicalNetwork]
+	if !ok {
+		return link.Link{}, fmt.Errorf("physical network %s has no interface on host %s", n.Segment.PhysicalNetwork, p.host)
+	}
+	l, ok := p.o.byName[name]
+	if !ok {
+		return link.Link{}, fmt.Errorf("interface %s of physical network %s is not present on host %s", name, n.Segment.PhysicalNetwork, p.host)
+	}
+	return l, nil
+}
+
+func (p *planner) flat(n *host.Network) ([]Op, error) {
+	bridge := host.BridgeName(n.ID)
+	l, err := p.physical(n)
+	if err != nil {
+		return nil, err
+	}
+	if other, ok := p.taken[l.Name]; ok {
+		return nil, fmt.Errorf("physical network %s carries flat network %s already", n.Segment.PhysicalNetwork, other)
+	}
+	p.taken[l.Name] = n.ID
+	master := p.o.byIndex[l.Master]
+	var ops []Op
+	if !l.Up {
+		ops = append(ops, set(n.ID, l.Name, "up", link.Up(true)))
+	}
+	if !p.onBridge(l, bridge) {
+		if l.Master != 0 && !isBridgeOfOurs(master) {
+			return nil, fmt.Errorf("interface %s of physical network %s is a port of %s, which was not made by weft",
+				l.Name, n.Segment.PhysicalNetwork, cmp.Or(master.Name, "another bridge"))
+		}
+		ops = append(ops, enslave(n.ID, l.Name, bridge, ""))
+		if l.Master != 0 { // a network before this one had it
+			ops = append(ops, move(n.ID, master.Name, bridge, p.o.addrs[l.Master], p.o.routes[l.Master])...)
+		}
+	}
+	return append(ops, move(n.ID, l.Name, bridge, p.o.addrs[l.Index], p.o.routes[l.Index])...), nil
+}
+
+// vlanName is the sub-interface of a physical interface, cut to what the kernel
+// takes with a hash in the place of what is cut off.
+func vlanName(parent string, vid uint32) string {
+	name := fmt.Sprintf("%s.%d", parent, vid)
+	if len(name) < unix.IFNAMSIZ {
+		return name
+	}
+	sum := sha256.Sum256([]byte(parent))
+	return fmt.Sprintf("%s%s.%d", parent[:4], hex.EncodeToString(sum[:3]), vid)
+}
+
+func (p *planner) vlan(n *host.Network) ([]Op, error) {
+	parent, err := p.physical(n)
+	if err != nil {
+		return nil, err
+	}
+	name, bridge := vlanName(parent.Name, n.Segment.ID), host.BridgeName(n.ID)
+	want := link.VLAN{Parent: parent.Index, ID: uint16(n.Segment.ID)}
+	var ops []Op
+	if !parent.Up {
+		ops = append(ops, set(n.ID, parent.Name, "up", link.Up(true)))
+	}
+	l, ok := p.o.byName[name]
+	if !ok {
+		text := fmt.Sprintf("link %s alias %s addrgenmode none master %s mtu %d up type vlan id %d", parent.Name, networkMark+n.ID, bridge, n.MTU, want.ID)
+		op := create(n.ID, name, bridge, text, want, link.Alias(networkMark+n.ID), link.NoAutoIPv6(), link.MTU(n.MTU), link.Up(true))
+		run := op.run
+		op.run = func(k *kernel) error { return explainVLAN(run(k)) }
+		return append(ops, op), nil
+	}
+	if l.VLAN != want {
+		return nil, fmt.Errorf("interface %s on host %s is not VLAN %d of %s", name, p.host, want.ID, parent.Name)
+	}
+	ops = append(ops, p.common(n, name, l, bridge)...)
+	if !l.Up {
+		ops = append(ops, set(n.ID, name, "up", link.Up(true)))
+	}
+	return ops, nil
+}
+
+func explainVLAN(err error) error {
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("the kernel of this host has no VLAN sub-interfaces (module 8021q): %w", err)
+	}
+	return err
+}
