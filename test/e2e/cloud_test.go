@@ -33,6 +33,7 @@ type cloud struct {
 	network, identity int // ports
 	attr              syscall.SysProcAttr
 	env               []string
+	verbose           bool
 	up                *exec.Cmd
 	out               *output
 	ended             chan struct{} // closed when up has ended
@@ -125,6 +126,9 @@ func (c *cloud) must(name string, args ...string) string {
 func (c *cloud) launch() {
 	c.t.Helper()
 	cmd := c.command(context.Background(), "up", "--network-port", strconv.Itoa(c.network), "--identity-port", strconv.Itoa(c.identity))
+	if c.verbose {
+		cmd.Args = append(cmd.Args, "--verbose")
+	}
 	cmd.Stdout, cmd.Stderr = c.out, c.out
 	fmt.Fprintln(c.out, "--- weft up")
 	if err := cmd.Start(); err != nil {

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -36,6 +38,10 @@ func withBinary(run func() int) int {
 	defer os.RemoveAll(dir)
 	os.Chmod(dir, 0o755) // the rootless test runs it as somebody else
 	bin := filepath.Join(dir, "weft")
+	if err := noteSources(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	build := exec.Command("go", "build", "-o", bin, "../../cmd/weft")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
@@ -45,4 +51,21 @@ func withBinary(run func() int) int {
 	}
 	os.Setenv(binaryEnv, bin)
 	return run()
+}
+
+// noteSources looks at every source of weft, so that `go test` knows what the
+// results depend on and does not give old ones for a changed weft.
+func noteSources() error {
+	return filepath.WalkDir("../..", func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && (strings.HasPrefix(e.Name(), ".") && len(e.Name()) > 2 || e.Name() == "bin"):
+			return filepath.SkipDir
+		case e.IsDir():
+			return nil
+		}
+		_, err = os.Stat(path)
+		return err
+	})
 }
