@@ -56,6 +56,7 @@ func networkAPI(cfg config.Config, log *slog.Logger, db *store.DB, sv services, 
 	api.Register(s, api.SecurityGroupRules(sv.groups))
 	api.Register(s, api.Routers(sv.l3, api.RouterActions(sv.l3)))
 	api.Register(s, api.FloatingIPs(sv.l3))
+	api.Register(s, api.RBACPolicies(sv.core))
 	api.Register(s, api.Agents(cfg.AgentDownTime))
 	s.Special("quotas", api.Quotas(sv.quota))
 	s.Special("availability_zones", api.AvailabilityZones)

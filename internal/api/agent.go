@@ -29,6 +29,10 @@ func Agents(downTime time.Duration) *Resource[weft.Agent] {
 			row("availability_zone", "VFS", Unset, text(255)),
 			row("resources_synced", "V", Unset, anyType),
 		},
+		// Agents report themselves; Neutron has the verb and refuses it.
+		Create: func(*store.Tx, *weft.Agent, Request) error {
+			return weft.Errorf(weft.BadRequest, "BadRequest", "Bad agent request: agents are not created by this API.")
+		},
 		Update: func(tx *store.Tx, _, a *weft.Agent, _ Request) error { return store.Agents.Update(tx, a) },
 		Delete: func(tx *store.Tx, a *weft.Agent) error { return store.Agents.Delete(tx, a) },
 	}

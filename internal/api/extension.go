@@ -42,6 +42,8 @@ var extensions = []extension{
 	{"provider", "Provider Network", "2012-09-07T10:00:00-00:00", "Expose mapping of virtual networks to physical networks"},
 	{"quota_details", "Quota details management support", "2017-02-10T10:00:00-00:00", "Expose functions for quotas usage statistics per project"},
 	{"quotas", "Quota management support", "2012-07-29T10:00:00-00:00", "Expose functions for quotas management per project"},
+	{"rbac-policies", "RBAC Policies", "2015-06-17T12:15:12-00:00", "Allows creation and modification of policies that control project access to resources."},
+	{"rbac-security-groups", "Add security_group type to network RBAC", "2019-02-14T00:00:00-00:00", "Adds the security_group type to RBAC policies"},
 	{"revision-if-match", "If-Match constraints based on revision_number", "2016-12-11T00:00:00-00:00", "Extension indicating that If-Match based on revision_number is supported."},
 	{"router", "Neutron L3 Router", "2012-07-20T10:00:00-00:00", "Router abstraction for basic L3 forwarding between L2 Neutron networks and access to external networks via a NAT gateway."},
 	{"router_availability_zone", "Router Availability Zone", "2015-01-01T10:00:00-00:00", "Availability zone support for router."},

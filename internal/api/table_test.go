@@ -18,6 +18,7 @@ type services struct {
 	PoolService
 	GroupService
 	RouterService
+	SharingService
 }
 
 // unshown are members of documents that the API does not show.
@@ -27,6 +28,7 @@ var unshown = map[string][]string{
 	"floatingip":          {"floating_port_id"},
 	"security_group_rule": {"tags"},
 	"address_scope":       {"created_at", "updated_at", "revision_number", "tags"},
+	"rbac_policy":         {"created_at", "updated_at", "revision_number", "tags"},
 	"agent":               {"tenant_id", "project_id", "updated_at", "revision_number", "tags"},
 }
 
@@ -71,6 +73,7 @@ func TestEveryFieldHasRows(t *testing.T) {
 	check(t, SecurityGroupRules(services{}))
 	check(t, Routers(services{}, nil))
 	check(t, FloatingIPs(services{}))
+	check(t, RBACPolicies(services{}))
 	check(t, Agents(0))
 }
 

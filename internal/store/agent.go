@@ -28,15 +28,12 @@ var Agents = Table[weft.Agent]{
 
 // RBACPolicies keeps RBAC policies.
 var RBACPolicies = Table[weft.RBACPolicy]{
-	Name: "rbac_policies", Noun: "rbac_policy", NotFound: "RbacPolicyNotFound", Label: "RBAC policy", Quota: true,
+	Name: "rbac_policies", Noun: "rbac_policy", NotFound: "RbacPolicyNotFound", Label: "RBAC policy of type unknown with ID", Ending: " not found", Quota: true,
 	Columns: []Column[weft.RBACPolicy]{
 		{Name: "object_type", Value: func(p *weft.RBACPolicy) any { return p.ObjectType }},
 		{Name: "object_id", Value: func(p *weft.RBACPolicy) any { return p.ObjectID }},
 		{Name: "action", Value: func(p *weft.RBACPolicy) any { return p.Action }},
 		{Name: "target_tenant", Value: func(p *weft.RBACPolicy) any { return p.TargetTenant }},
-	},
-	Visible: func(c *weft.Caller) Cond {
-		return Where("t.project_id = ? OR t.target_tenant = ?", c.ProjectID, c.ProjectID)
 	},
 }.Ready()
 

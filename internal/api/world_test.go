@@ -1,0 +1,173 @@
+package api_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/api"
+	"github.com/weftnet/weft/internal/core"
+	"github.com/weftnet/weft/internal/l3"
+	"github.com/weftnet/weft/internal/ml2"
+	"github.com/weftnet/weft/internal/ml2/mech/linuxbridge"
+	"github.com/weftnet/weft/internal/ml2/types/flat"
+	"github.com/weftnet/weft/internal/ml2/types/vlan"
+	"github.com/weftnet/weft/internal/ml2/types/vxlan"
+	"github.com/weftnet/weft/internal/policy"
+	"github.com/weftnet/weft/internal/quota"
+	"github.com/weftnet/weft/internal/secgroup"
+	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/store/storetest"
+)
+
+// The projects of the world: alice is a member and rob a reader of A, bob is a
+// member of B.
+const (
+	projectA     = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	projectB     = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	projectAdmin = "cccccccccccccccccccccccccccccccc"
+	absent       = "00000000-0000-4000-8000-000000000000" // an id that nothing has
+)
+
+// callers by token, with the roles that identity implies.
+var callers = map[string]*weft.Caller{
+	"admin": {UserID: "u-admin", ProjectID: projectAdmin, Roles: []string{"admin", "manager", "member", "reader"}},
+	"alice": {UserID: "u-alice", ProjectID: projectA, Roles: []string{"member", "reader"}},
+	"rob":   {UserID: "u-rob", ProjectID: projectA, Roles: []string{"reader"}},
+	"bob":   {UserID: "u-bob", ProjectID: projectB, Roles: []string{"member", "reader"}},
+	"guest": {UserID: "u-guest", Roles: []string{"reader"}}, // no project
+}
+
+// world is the Networking API with the real services on an empty database, and
+// a host h1 whose agents are alive.
+type world struct {
+	t   *testing.T
+	db  *store.DB
+	api http.Handler
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	db := storetest.SQLite(t)
+	rules, err := policy.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := quota.New(map[string]int{"network": 100, "subnet": 100, "port": 500, "subnetpool": -1, "address_scope": -1,
+		"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10})
+	s := api.NewServer(api.Config{Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelError})),
+		DB: db, Policy: rules, Quota: limits, AuthURL: "http://keystone:5000/v3", Auth: authenticate})
+	register(s, limits)
+	w := &world{t: t, db: db, api: s}
+	w.agents("h1")
+	return w
+}
+
+// register makes the services, wired to each other as in cmd/weft.
+func register(s *api.Server, limits *quota.Service) {
+	mtu := ml2.MTU{Global: 1500}
+	types := []ml2.Type{flat.New([]string{"*"}, mtu), vlan.New(map[string][]ml2.Range{"provider": {{Min: 100, Max: 199}}}, mtu),
+		vxlan.New([]ml2.Range{{Min: 1, Max: 1000}}, mtu)}
+	groups := secgroup.New(limits)
+	c := core.New(core.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeVXLAN}, MTU: mtu}, types,
+		[]ml2.Mechanism{linuxbridge.New(75 * time.Second)}))
+	r := l3.New(c)
+	c.DefaultGroup, c.CheckGroups = groups.DefaultGroup, groups.CheckGroups
+	c.NetworkUpdating = append(c.NetworkUpdating, r.NetworkUpdating)
+	c.NetworkDeleting = append(c.NetworkDeleting, r.NetworkDeleting)
+	c.SubnetCreated = append(c.SubnetCreated, r.SubnetCreated)
+	c.SubnetUpdating = append(c.SubnetUpdating, r.SubnetUpdating)
+	c.SubnetDeleting = append(c.SubnetDeleting, r.SubnetDeleting)
+	c.PortUpdating = append(c.PortUpdating, r.PortUpdating)
+	c.PortDeleting = append(c.PortDeleting, r.PortDeleting)
+	api.Register(s, api.Networks(c))
+	api.Register(s, api.Subnets(c))
+	api.Register(s, api.SubnetPools(c))
+	api.Register(s, api.Ports(c, r))
+	api.Register(s, api.AddressScopes(c))
+	api.Register(s, api.SecurityGroups(groups))
+	api.Register(s, api.SecurityGroupRules(groups))
+	api.Register(s, api.Routers(r, api.RouterActions(r)))
+	api.Register(s, api.FloatingIPs(r))
+	api.Register(s, api.RBACPolicies(c))
+	api.Register(s, api.Agents(75*time.Second))
+	s.Special("quotas", api.Quotas(limits))
+	s.Special("availability_zones", api.AvailabilityZones)
+	s.Special("service-providers", api.ServiceProviders)
+}
+
+func authenticate(_ context.Context, token string) (*weft.Caller, error) {
+	if c := callers[token]; c != nil {
+		return c, nil
+	}
+	return nil, weft.Errorf(weft.Unauthorized, "Unauthorized", "The request you have made requires authentication.")
+}
+
+// agents registers the agents of a host, alive.
+func (w *world) agents(host string) {
+	w.t.Helper()
+	beat := time.Now().UTC().Format(time.DateTime)
+	add := func(kind, binary, topic string, zone weft.ID, conf map[string]any) *weft.Agent {
+		return &weft.Agent{AgentType: kind, Binary: binary, Topic: topic, Host: host, AdminStateUp: true, AvailabilityZone: zone,
+			Configurations: conf, StartedAt: beat, Heartbeat: beat}
+	}
+	list := []*weft.Agent{
+		add(weft.AgentLinuxBridge, "neutron-linuxbridge-agent", "N/A", "", map[string]any{
+			"interface_mappings": map[string]any{"provider": "eth1"}, "tunnel_types": []any{"vxlan"}, "tunneling_ip": "192.0.2.1"}),
+		add(weft.AgentDHCP, "neutron-dhcp-agent", "dhcp_agent", "nova", map[string]any{}),
+		add(weft.AgentL3, "neutron-l3-agent", "l3_agent", "nova", map[string]any{}),
+	}
+	err := w.db.Update(w.t.Context(), weft.SystemCaller("test"), func(tx *store.Tx) error {
+		for _, a := range list {
+			if err := store.Agents.Insert(tx, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// do sends one request as a user; the user nobody has no token.
+func (w *world) do(user, method, target, body string, header http.Header) *httptest.ResponseRecorder {
+	var r io.Reader
+	if body != "" {
+		r = strings.NewReader(body)
+	}
+	rq := httptest.NewRequest(method, "http://net:9696"+target, r)
+	for name, values := range header {
+		rq.Header[name] = values
+	}
+	if user != "nobody" {
+		rq.Header.Set("X-Auth-Token", user)
+	}
+	rec := httptest.NewRecorder()
+	w.api.ServeHTTP(rec, rq)
+	return rec
+}
+
+// head is the end of the change log.
+func (w *world) head() int64 {
+	w.t.Helper()
+	n, err := w.db.Read(w.t.Context(), nil).Head()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// testWriter is the log of a test.
+type testWriter struct{ t *testing.T }
+
+func (l testWriter) Write(b []byte) (int, error) {
+	l.t.Logf("%s", b)
+	return len(b), nil
+}

@@ -1,0 +1,180 @@
+package core
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// shareable is what can be shared by RBAC policies: one row an object type.
+type shareable struct {
+	actions []string
+	owner   func(tx *store.Tx, id string) (project string, err error)
+	// relied refuses, while something depends on it, to take from the target the
+	// access that the policy gives.
+	relied func(tx *store.Tx, p *weft.RBACPolicy) error
+}
+
+var shareables = map[string]shareable{
+	"network": {
+		actions: []string{weft.AccessShared, weft.AccessExternal},
+		owner:   ownerIn(store.Networks),
+		relied:  networkRelied,
+	},
+	"security_group": {
+		actions: []string{weft.AccessShared},
+		owner:   ownerIn(store.SecurityGroups),
+		relied:  groupRelied,
+	},
+}
+
+func ownerIn[T any](t *store.Table[T]) func(*store.Tx, string) (string, error) {
+	return func(tx *store.Tx, id string) (string, error) {
+		v, err := t.Get(tx, id)
+		if err != nil {
+			return "", err
+		}
+		return any(v).(interface{ Base() *weft.Meta }).Base().ProjectID, nil
+	}
+}
+
+// CreateRBACPolicy shares an object. A network that is shared as external becomes
+// external. Errors: InvalidInput for an object type that cannot be shared, or an
+// object that does not exist or is not the caller's; InvalidActionForType;
+// DuplicateRbacPolicy.
+func (s *Service) CreateRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
+	kind, ok := shareables[p.ObjectType]
+	if !ok {
+		return weft.Invalid("'%s' is not a valid RBAC object type", p.ObjectType)
+	}
+	if !slices.Contains(kind.actions, p.Action) {
+		return weft.Errorf(weft.BadRequest, "InvalidActionForType", "Invalid action '%s' for object type '%s'. Valid actions: %s",
+			p.Action, p.ObjectType, strings.Join(kind.actions, ", "))
+	}
+	if err := mayShare(tx, kind, p); err != nil {
+		return err
+	}
+	if err := onlyPolicy(tx, p); err != nil {
+		return err
+	}
+	if err := store.RBACPolicies.Insert(tx, p); err != nil || p.Action != weft.AccessExternal {
+		return err
+	}
+	return becomeExternal(tx, p.ObjectID)
+}
+
+// mayShare refuses objects that are not the caller's to share.
+func mayShare(tx *store.Tx, kind shareable, p *weft.RBACPolicy) error {
+	owner, err := kind.owner(tx, p.ObjectID)
+	var missing *weft.Error
+	switch {
+	case errors.As(err, &missing) && missing.Kind == weft.NotFound:
+		return weft.Invalid("%s", missing.Message)
+	case err != nil:
+		return err
+	case owner != tx.Caller.ProjectID && !tx.Caller.IsAdmin():
+		return weft.Invalid("Only admins can manipulate policies on objects they do not own")
+	}
+	return nil
+}
+
+// onlyPolicy refuses a second policy that says the same.
+func onlyPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
+	n, err := store.RBACPolicies.Count(tx, store.Eq("object_type", p.ObjectType), store.Eq("object_id", p.ObjectID),
+		store.Eq("action", p.Action), store.Eq("target_tenant", p.TargetTenant))
+	if err == nil && n > 0 {
+		err = weft.Errorf(weft.Conflict, "DuplicateRbacPolicy", "An RBAC policy already exists with those values.")
+	}
+	return err
+}
+
+func becomeExternal(tx *store.Tx, id string) error {
+	n, err := store.Networks.Get(tx, id)
+	if err != nil {
+		return err
+	}
+	n.External = true
+	return store.Networks.Update(tx, n)
+}
+
+// UpdateRBACPolicy gives the access to another target. Errors: RbacPolicyInUse
+// while the old one depends on it, DuplicateRbacPolicy, InvalidInput.
+func (s *Service) UpdateRBACPolicy(tx *store.Tx, old, p *weft.RBACPolicy) error {
+	if old.TargetTenant == p.TargetTenant {
+		return nil
+	}
+	kind := shareables[p.ObjectType]
+	if err := mayShare(tx, kind, p); err != nil {
+		return err
+	}
+	if err := onlyPolicy(tx, p); err != nil {
+		return err
+	}
+	if p.TargetTenant != "*" {
+		if err := reliedOn(tx, kind, old); err != nil {
+			return err
+		}
+	}
+	return store.RBACPolicies.Update(tx, p)
+}
+
+// DeleteRBACPolicy ends the sharing; RbacPolicyInUse while something depends on it.
+func (s *Service) DeleteRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
+	if err := reliedOn(tx, shareables[p.ObjectType], p); err != nil {
+		return err
+	}
+	return store.RBACPolicies.Delete(tx, p)
+}
+
+// reliedOn refuses, with RbacPolicyInUse, to end what something depends on.
+func reliedOn(tx *store.Tx, kind shareable, p *weft.RBACPolicy) error {
+	err := kind.relied(tx, p)
+	var why *weft.Error
+	if errors.As(err, &why) && why.Kind == weft.Conflict {
+		return weft.Errorf(weft.Conflict, "RbacPolicyInUse",
+			"RBAC policy on object %s cannot be removed because other objects depend on it.\nDetails: %s", p.ObjectID, why.Message)
+	}
+	return err
+}
+
+// networkRelied looks for ports of a project that the network is shared with, or
+// for routers that have their gateway on it.
+func networkRelied(tx *store.Tx, p *weft.RBACPolicy) error {
+	n, err := store.Networks.Get(tx, p.ObjectID)
+	if err != nil {
+		return err
+	}
+	if p.Action == weft.AccessShared {
+		return CheckUnshare(tx, n, p.TargetTenant)
+	}
+	used, err := tx.Exists(`SELECT 1 FROM routers t JOIN ports g ON g.id = t.gw_port_id WHERE g.network_id = ? AND t.project_id <> ?
+		AND (? = '*' OR t.project_id = ?) AND `+otherwise("network", weft.AccessExternal, "g.network_id"), n.ID, n.ProjectID, p.TargetTenant, p.TargetTenant, p.TargetTenant)
+	if err == nil && used {
+		err = weft.Errorf(weft.Conflict, "InvalidInput", "There are routers attached to this network that depend on this policy for access.")
+	}
+	return err
+}
+
+// groupRelied looks for ports of the target that are in the group.
+func groupRelied(tx *store.Tx, p *weft.RBACPolicy) error {
+	g, err := store.SecurityGroups.Get(tx, p.ObjectID)
+	if err != nil {
+		return err
+	}
+	used, err := tx.Exists(`SELECT 1 FROM port_security_groups m JOIN ports t ON t.id = m.port_id WHERE m.group_id = ? AND t.project_id NOT IN ('', ?)
+		AND (? = '*' OR t.project_id = ?) AND `+otherwise("security_group", weft.AccessShared, "m.group_id"), g.ID, g.ProjectID, p.TargetTenant, p.TargetTenant, p.TargetTenant)
+	if err == nil && used {
+		err = weft.Errorf(weft.Conflict, "InvalidSharedSetting", "Unable to reconfigure sharing settings for security group %s. Multiple projects are using it.", g.ID)
+	}
+	return err
+}
+
+// otherwise is the condition that the project of the row t has no other policy to
+// rely on than the one for the target, its one placeholder.
+func otherwise(object, action, id string) string {
+	return `NOT EXISTS (SELECT 1 FROM rbac_policies r WHERE r.object_id = ` + id + ` AND r.object_type = '` + object + `'
+		AND r.action = '` + action + `' AND r.target_tenant <> ? AND r.target_tenant IN ('*', t.project_id))`
+}
