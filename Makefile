@@ -21,6 +21,8 @@ demo: build
 test: build
 	@scripts/test-packages
 	$(GO) test -timeout 14m ./...
+	WEFT_TEST_DATABASE=postgresql $(GO) test -timeout 5m ./internal/core -rapid.checks=5
+	WEFT_TEST_DATABASE=postgresql $(GO) test -timeout 5m ./internal/l3 ./internal/secgroup ./internal/quota
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...

@@ -1,17 +1,10 @@
 package core
 
 import (
-	"database/sql"
 	"errors"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/uuid"
-	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver "pgx"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/ml2"
@@ -21,6 +14,7 @@ import (
 	"github.com/weftnet/weft/internal/ml2/types/vlan"
 	"github.com/weftnet/weft/internal/ml2/types/vxlan"
 	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/store/storetest"
 )
 
 // bench is a service on a database of its own, with one live host "h1".
@@ -33,38 +27,11 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	db, err := store.Open(t.Context(), databaseURL(t), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.DB(t)
 	b := &bench{t: t, db: db, s: New(Defaults(), testDrivers()), caller: admin("p1")}
 	b.s.DefaultGroup = func(_ *store.Tx, project string) (string, error) { return "default-of-" + project, nil }
 	b.host("h1")
 	return b
-}
-
-// databaseURL is an empty database: a SQLite file, or one on the PostgreSQL server
-// that WEFT_TEST_POSTGRESQL names (postgresql://.../).
-func databaseURL(t testing.TB) string {
-	t.Helper()
-	server := os.Getenv("WEFT_TEST_POSTGRESQL")
-	if server == "" {
-		return "sqlite:" + filepath.Join(t.TempDir(), "weft.db")
-	}
-	admin, err := sql.Open("pgx", server+"postgres")
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := "weft_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	if _, err := admin.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		admin.Exec("DROP DATABASE " + name + " WITH (FORCE)")
-		admin.Close()
-	})
-	return server + name
 }
 
 func testDrivers() *ml2.Manager {

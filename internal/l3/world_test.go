@@ -2,7 +2,6 @@ package l3_test
 
 import (
 	"net/netip"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/weftnet/weft/internal/ml2/mech/linuxbridge"
 	"github.com/weftnet/weft/internal/ml2/types/local"
 	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/store/storetest"
 )
 
 var (
@@ -51,11 +51,7 @@ func newWorld(t *testing.T) *world {
 // services is core and l3, wired to each other on an empty store.
 func services(t testing.TB) (*store.DB, *core.Service, *l3.Service) {
 	t.Helper()
-	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "weft.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.DB(t)
 	c := core.New(core.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeLocal}}, []ml2.Type{local.New()},
 		[]ml2.Mechanism{linuxbridge.New(75 * time.Second)}))
 	s := l3.New(c)

@@ -1,7 +1,6 @@
 package quota_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,15 +8,12 @@ import (
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/quota"
 	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/store/storetest"
 )
 
 func open(t *testing.T) *store.DB {
 	t.Helper()
-	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "weft.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.DB(t)
 	return db
 }
 

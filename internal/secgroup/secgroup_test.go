@@ -1,7 +1,6 @@
 package secgroup_test
 
 import (
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +9,7 @@ import (
 	"github.com/weftnet/weft/internal/quota"
 	"github.com/weftnet/weft/internal/secgroup"
 	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/store/storetest"
 )
 
 // world is a store and the service over it.
@@ -21,11 +21,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "weft.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	db := storetest.DB(t)
 	limits := quota.Defaults()
 	limits["security_group"] = 100
 	return &world{t, db, secgroup.New(quota.New(limits))}

@@ -26,6 +26,15 @@ func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	t.Run("postgresql", func(t *testing.T) { test(t, Open(t, PostgreSQL(t))) })
 }
 
+// DB is a fresh database of the kind that WEFT_TEST_DATABASE names, sqlite or
+// postgresql; unset it is sqlite. `make test` runs the services' tests on both.
+func DB(t testing.TB) *store.DB {
+	if os.Getenv("WEFT_TEST_DATABASE") == "postgresql" {
+		return Open(t, PostgreSQL(t))
+	}
+	return SQLite(t)
+}
+
 // SQLite is a fresh SQLite database.
 func SQLite(t testing.TB) *store.DB { return Open(t, "sqlite:"+filepath.Join(t.TempDir(), "weft.db")) }
 
@@ -136,7 +145,8 @@ func start() error {
 		os.RemoveAll(dir)
 		return fmt.Errorf("initdb: %w %s", err, bytes.TrimSpace(out))
 	}
-	server.cmd = as("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=")
+	server.cmd = as("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=",
+		"-c", "max_connections=500", "-c", "shared_buffers=16MB", "-c", "fsync=off")
 	server.cmd.SysProcAttr = withDeath(server.cmd.SysProcAttr)
 	if err := server.cmd.Start(); err != nil {
 		os.RemoveAll(dir)
