@@ -7,6 +7,7 @@ package storetest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -53,27 +54,24 @@ func Open(t testing.TB, url string) *store.DB {
 // database in it some milliseconds.
 var server struct {
 	sync.Mutex
-	dir   string
-	err   error
-	users int
-	cmd   *exec.Cmd
-	made  int
+	dir  string
+	err  error
+	life io.Closer // the server ends when this is closed, as it is when the process ends
+	made int
 }
 
 // PostgreSQL is the URL of a fresh, empty PostgreSQL database. The server stops
-// when the last test that uses it has ended.
+// with this process.
 func PostgreSQL(t testing.TB) string {
 	t.Helper()
 	server.Lock()
 	defer server.Unlock()
-	if server.users == 0 {
+	if server.dir == "" && server.err == nil {
 		server.err = start()
 	}
 	if server.err != nil {
 		t.Skipf("no PostgreSQL for tests: %v", server.err)
 	}
-	server.users++
-	t.Cleanup(release)
 	server.made++
 	name := "weft" + strconv.Itoa(server.made)
 	if out, err := as("createdb", "-h", server.dir, "-U", "weft", name).CombinedOutput(); err != nil {
@@ -82,25 +80,10 @@ func PostgreSQL(t testing.TB) string {
 	return fmt.Sprintf("postgresql:///%s?host=%s&user=weft", name, server.dir)
 }
 
-func release() {
-	server.Lock()
-	defer server.Unlock()
-	if server.users--; server.users > 0 {
-		return
-	}
-	server.cmd.Process.Signal(syscall.SIGINT) // "fast" shutdown
-	server.cmd.Wait()
-	os.RemoveAll(server.dir)
-}
-
 // as is a command of PostgreSQL's, run as somebody who is not root: the server
 // refuses to be.
-func as(program string, args ...string) *exec.Cmd {
-	path := program
-	if found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + program); err == nil && len(found) > 0 {
-		path = found[len(found)-1]
-	}
-	cmd := exec.Command(path, args...)
+func as(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program(name), args...)
 	cmd.Dir = "/"
 	if os.Geteuid() == 0 {
 		if id, err := unprivileged(); err == nil {
@@ -108,6 +91,14 @@ func as(program string, args ...string) *exec.Cmd {
 		}
 	}
 	return cmd
+}
+
+// program is where a program of PostgreSQL's is: Debian keeps them out of PATH.
+func program(name string) string {
+	if found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name); err == nil && len(found) > 0 {
+		return found[len(found)-1]
+	}
+	return name
 }
 
 func unprivileged() (*syscall.Credential, error) {
@@ -145,10 +136,7 @@ func start() error {
 		os.RemoveAll(dir)
 		return fmt.Errorf("initdb: %w %s", err, bytes.TrimSpace(out))
 	}
-	server.cmd = as("postgres", "-D", data, "-k", dir, "-c", "listen_addresses=",
-		"-c", "max_connections=500", "-c", "shared_buffers=16MB", "-c", "fsync=off")
-	server.cmd.SysProcAttr = withDeath(server.cmd.SysProcAttr)
-	if err := server.cmd.Start(); err != nil {
+	if err := live(dir, data); err != nil {
 		os.RemoveAll(dir)
 		return err
 	}
@@ -158,17 +146,21 @@ func start() error {
 		}
 		time.Sleep(25 * time.Millisecond)
 	}
-	server.cmd.Process.Kill()
-	server.cmd.Wait()
-	os.RemoveAll(dir)
+	server.life.Close()
 	return fmt.Errorf("the server does not answer")
 }
 
-// withDeath makes a child end with the process that started it.
-func withDeath(a *syscall.SysProcAttr) *syscall.SysProcAttr {
-	if a == nil {
-		a = &syscall.SysProcAttr{}
+// guardian runs the server until its input ends, and then clears up. However this
+// process ends, its end of the pipe does too.
+const guardian = `"$1" -D "$2" -k "$3" -c listen_addresses= -c max_connections=500 -c shared_buffers=16MB -c fsync=off >/dev/null 2>&1 &
+pid=$!; cat >/dev/null; kill -INT $pid; wait $pid; rm -rf "$3"`
+
+func live(dir, data string) error {
+	cmd := as("sh", "-c", guardian, "sh", program("postgres"), data, dir)
+	life, err := cmd.StdinPipe()
+	if err != nil {
+		return err
 	}
-	a.Pdeathsig = syscall.SIGINT
-	return a
+	server.life = life
+	return cmd.Start()
 }
