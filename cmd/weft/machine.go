@@ -126,6 +126,9 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 	if err != nil {
 		return err
 	}
+	if err := firewall.Load(ctx); err != nil {
+		return err
+	}
 	d := dhcp.New(m.log, dhcp.Settings{})
 	r := l3.New(m.log, root)
 	fw := firewall.New(m.log, physnets)
