@@ -27,6 +27,11 @@ func baseChains() []nft.Chain {
 	return []nft.Chain{
 		{Name: "pre", Hook: hook(nftables.ChainHookPrerouting, beforeInet), Rules: []nft.Rule{
 			{nft.SetMarkFrom("zones", nft.IIF)},
+			// What goes to the host, or through it, is the host's to track: its own
+			// rules and translations look in its own zone.
+			{nft.InSet("tohost", nft.IIF, nft.EtherDaddr), nft.MarkReplace(markZone|markTracked, markTracked)},
+			// An answer of a port without state to one with.
+			{hasBits(markStateless), nft.InSet("stateful", nft.EtherDaddr), nft.MarkOr(markTracked)},
 			{fromPort, nft.Jump("spoof")}}},
 		// To the host itself, and nobody else's rules to ask.
 		{Name: "input", Hook: hook(nftables.ChainHookInput, atFilter), Rules: []nft.Rule{
@@ -78,8 +83,9 @@ func spoofChains() []nft.Chain {
 // egress returns what a port may send. What only servers and routers may say is
 // looked at here, where fragments have been put together.
 func egress() nft.Chain {
+	established := nft.MarkBits(markTagMask|markEstablished|markStateless, markTag|markEstablished)
 	return nft.Chain{Name: "egress", Rules: []nft.Rule{
-		{hasBits(markEstablished), nft.L4Proto.Eq(protoTCP), nft.Return}, // most packets
+		{established, nft.L4Proto.Eq(protoTCP), nft.Return}, // most packets
 		{isARP, nft.Return},
 		{isIPv4, udp, nft.SPort.Eq(67), nft.DPort.Eq(68), nft.Drop},
 		{isIPv4, udp, nft.SPort.Eq(68), nft.DPort.Eq(67), nft.Return},
@@ -87,7 +93,7 @@ func egress() nft.Chain {
 		{isIPv6, icmpv6, nft.Return},
 		{isIPv6, udp, nft.SPort.Eq(547), nft.DPort.Eq(546), nft.Drop},
 		{isIPv6, udp, nft.SPort.Eq(546), nft.DPort.Eq(547), nft.Return},
-		{hasBits(markEstablished), nft.Return},
+		{established, nft.Return},
 		{hasBits(markInvalid), nft.Drop},
 		{nft.VMap("out", nft.IIF)},
 		{nft.Drop}}}
@@ -97,7 +103,7 @@ func egress() nft.Chain {
 func ingress() nft.Chain {
 	icmp := func(typ int) nft.Rule { return nft.Rule{isIPv6, icmpv6, nft.ICMPType.Eq(typ), nft.Accept} }
 	return nft.Chain{Name: "ingress", Rules: []nft.Rule{
-		{hasBits(markEstablished), nft.Accept},
+		{hasBits(markEstablished), nft.NotInSet("stateless", nft.OIF), nft.Accept},
 		{isARP, nft.Accept},
 		icmp(mldQuery), icmp(routerAdvert), icmp(neighbourSolicit), icmp(neighbourAdvert),
 		{isIPv4, udp, nft.SPort.Eq(67), nft.DPort.Eq(68), nft.Accept},

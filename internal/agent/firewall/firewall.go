@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/conntrack"
+	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/dataplane/nft"
 	"github.com/weftnet/weft/internal/host"
 )
@@ -18,9 +20,11 @@ type Firewall struct {
 	physnets map[string]string // physical network -> interface
 	nft      *nft.Conn
 	tracked  *conntrack.Conn
+	tracker  tracker // nil: not probed yet
 
-	last *host.State // in force; nil: not known, as after a start
-	cut  bool        // there may be connections with cutMark
+	last  *host.State       // in force; nil: not known, as after a start
+	zones map[string]uint16 // in force; nil: not known
+	cut   bool              // there may be connections with cutMark
 }
 
 // New makes a Firewall for hosts whose physical networks are behind the given
@@ -30,12 +34,15 @@ func New(log *slog.Logger, physnets map[string]string) *Firewall {
 }
 
 // Converge puts the rules of a State in force and then ends the connections that
-// were admitted by rules of the State before and are not by those of this one. The
-// caller must not change s afterwards. After an error some of it may be in force;
-// the next Converge does the rest.
+// were admitted by rules before and are not by those of this State; the first call
+// looks at all. The caller must not change s afterwards. After an error some of it
+// may be in force; the next Converge does the rest.
 func (f *Firewall) Converge(ctx context.Context, s *host.State) error {
-	track, filter := plan(s, f.physnets)
-	for _, t := range []nft.Table{track, filter} {
+	at, err := f.look(ctx, s)
+	if err != nil {
+		return fmt.Errorf("firewall: %w", err)
+	}
+	for _, t := range plan(s, at, f.tracker) {
 		ops, err := f.nft.Converge(ctx, t)
 		if err != nil {
 			return fmt.Errorf("firewall: %w", err)
@@ -44,31 +51,72 @@ func (f *Firewall) Converge(ctx context.Context, s *host.State) error {
 			f.log.DebugContext(ctx, "firewall changed", "table", t.Name, "operations", len(ops), "first", ops[0])
 		}
 	}
-	if err := f.endConnections(ctx, s); err != nil {
+	if err := f.endConnections(ctx, s, at.zones); err != nil {
 		return fmt.Errorf("firewall: ending connections: %w", err)
 	}
-	f.last = s
+	f.last, f.zones = s, at.zones
 	return nil
 }
 
 // Cleanup takes the firewall away: every packet passes.
 func (f *Firewall) Cleanup(ctx context.Context) error {
-	f.last = nil
+	f.last, f.zones = nil, nil
 	return errors.Join(ctx.Err(),
 		f.nft.Delete(nft.Table{Family: nft.Bridge, Name: filterTable}),
 		f.nft.Delete(nft.Table{Family: nft.Inet, Name: trackTable}))
 }
 
-// endConnections judges the connections of ports for which something was closed.
-func (f *Firewall) endConnections(ctx context.Context, s *host.State) error {
-	j := judge{compiler: newCompiler(s), watched: closed(f.last, s)}
-	if f.cut && (f.last == nil || !sameRules(f.last, s)) {
-		// A rule that is back, or another, may admit what was cut.
-		j.revive = everyPort(s)
+// look learns from the host what a plan needs.
+func (f *Firewall) look(ctx context.Context, s *host.State) (site, error) {
+	h, err := link.Open()
+	if err != nil {
+		return site{}, err
 	}
-	if len(j.watched) == 0 && j.revive == nil {
+	defer h.Close()
+	if f.tracker == nil {
+		if f.tracker, err = probe(ctx, h, f.nft); err != nil {
+			f.tracker = nil
+			return site{}, err
+		}
+	}
+	before := f.zones
+	if before == nil {
+		marks, err := f.nft.Marks(nft.Table{Family: nft.Bridge, Name: filterTable}, "zones")
+		if err != nil {
+			return site{}, err
+		}
+		before = zonesInForce(marks, devices(s, f.physnets))
+	}
+	return site{f.physnets, zones(s.Networks, before), bridges(h, s)}, nil
+}
+
+// bridges is the MACs of the bridges on which the host may have addresses or be a
+// router: those of networks that do not belong to tenants alone. A bridge that is
+// not there has none.
+func bridges(h *link.Handle, s *host.State) map[string]weft.MAC {
+	out := map[string]weft.MAC{}
+	for i := range s.Networks {
+		n := &s.Networks[i]
+		switch n.Segment.Type {
+		case weft.TypeFlat, weft.TypeVLAN, weft.TypeLocal:
+			if l, err := h.ByName(host.BridgeName(n.ID)); err == nil {
+				out[n.ID] = l.MAC
+			}
+		}
+	}
+	return out
+}
+
+// endConnections judges the connections of ports for which something was closed.
+func (f *Firewall) endConnections(ctx context.Context, s *host.State, zones map[string]uint16) error {
+	c := changes(f.last, s)
+	// A rule that is back, or another, may admit what was cut.
+	revive := f.cut && (f.last == nil || !sameRules(f.last, s))
+	if c.empty() && !revive {
 		return nil
 	}
+	j := newJudge(s, c, zones, f.zones)
+	j.revive = revive
 	remain := 0
 	n, err := f.tracked.Change(func(flow conntrack.Flow) conntrack.Action {
 		a := j.decide(&flow)

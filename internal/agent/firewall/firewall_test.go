@@ -203,12 +203,10 @@ func TestRestartChangesNothing(t *testing.T) {
 	a.expect(b, 53, true, "opened")
 	s := w.fw.last
 	w.fw = New(slog.New(slog.NewTextHandler(t.Output(), nil)), nil)
-	track, filter := plan(s, nil)
-	for _, table := range []func() ([]string, error){
-		func() ([]string, error) { return w.fw.nft.Converge(t.Context(), track) },
-		func() ([]string, error) { return w.fw.nft.Converge(t.Context(), filter) },
-	} {
-		if ops, err := table(); err != nil || ops != nil {
+	at, err := w.fw.look(t.Context(), s)
+	w.must(err)
+	for _, table := range plan(s, at, w.fw.tracker) {
+		if ops, err := w.fw.nft.Converge(t.Context(), table); err != nil || ops != nil {
 			t.Errorf("after a restart: %v, %v", ops, err)
 		}
 	}

@@ -51,53 +51,39 @@ func hasBits(bits uint32) nft.Part {
 	return nft.MarkBits(markTagMask|bits, markTag|bits)
 }
 
-// plan is the two tables of a host in a State.
-func plan(s *host.State, physnets map[string]string) (track, filter nft.Table) {
-	zones := zones(s.Networks)
-	devs := devices(s, physnets)
-	return planTrack(devs, zones), planFilter(s, devs, zones)
+// site is what a plan needs to know beside the State.
+type site struct {
+	physnets map[string]string   // physical network -> interface
+	zones    map[string]uint16   // of every network
+	bridges  map[string]weft.MAC // of the networks on which the host itself may be
 }
 
-// planTrack tracks bridged packets in the zone of their network. What the host
-// itself says on a network of ours goes into the same zone, where the answer will
-// be looked for.
-func planTrack(devs []device, zones map[string]uint16) nft.Table {
-	bridges := nft.Set{Name: "bridges", Key: []nft.Kind{nft.IfName}, Value: &lookupMark}
-	seen := map[string]bool{}
-	for _, d := range devs {
-		if !seen[d.network] {
-			seen[d.network] = true
-			mark := device{network: d.network}.mark(zones)
-			bridges.Elements = append(bridges.Elements, nft.Element{Key: []nft.Datum{nft.Name(host.BridgeName(d.network))}, Value: &mark})
-		}
-	}
-	return nft.Table{Family: nft.Inet, Name: trackTable, Sets: []nft.Set{bridges}, Chains: []nft.Chain{
-		{Name: "raw", Hook: hook(nftables.ChainHookPrerouting, beforeDefrag), Rules: []nft.Rule{
-			{hasBits(markStateless), nft.NoTrack, nft.Return},
-			{tagged, nft.ZoneFromMark()}}},
-		{Name: "local", Hook: hook(nftables.ChainHookOutput, beforeDefrag), Rules: []nft.Rule{
-			{nft.ZoneFrom("bridges", nft.OIF)}}},
-		{Name: "state", Hook: hook(nftables.ChainHookPrerouting, afterTracking), Rules: []nft.Rule{
-			{tagged, nft.CtState(nft.Established | nft.Related), nft.CtMarkIsNot(cutMark), nft.MarkOr(markEstablished)},
-			{tagged, nft.CtState(nft.Invalid), nft.MarkOr(markInvalid)}}},
-	}}
+// plan is the tables of a host in a State, in the order in which they are to be in
+// force.
+func plan(s *host.State, at site, t tracker) []nft.Table {
+	filter := planFilter(s, devices(s, at.physnets), at)
+	return t.add(filter)
 }
 
-func planFilter(s *host.State, devs []device, zones map[string]uint16) nft.Table {
+func planFilter(s *host.State, devs []device, at site) nft.Table {
 	f := newFilter(s)
 	for _, d := range devs {
-		f.zones.put(d.mark(zones), nft.Name(d.name))
+		f.zones.put(d.mark(at.zones), nft.Name(d.name))
+		if mac, ok := at.bridges[d.network]; ok {
+			f.tohost.add(nft.Name(d.name), nft.MAC(mac))
+		}
 	}
+	stateless := statelessGroups(s)
 	for i := range s.Ports {
 		if filtered(&s.Ports[i]) {
-			f.port(&s.Ports[i])
+			f.port(&s.Ports[i], anyOf(s.Ports[i].Groups, stateless))
 		}
 	}
 	f.chains()
 	t := nft.Table{Family: nft.Bridge, Name: filterTable, Chains: append(baseChains(), spoofChains()...)}
 	t.Chains = append(t.Chains, f.arp, f.nd, f.ip4, f.ip6, egress(), ingress())
 	t.Chains = append(t.Chains, f.combo...)
-	for _, s := range []*set{&f.zones, &f.filtered, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
+	for _, s := range []*set{&f.zones, &f.tohost, &f.filtered, &f.stateful, &f.stateless, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
 		t.Sets = append(t.Sets, s.Set)
 	}
 	t.Sets = append(t.Sets, f.members...)
@@ -124,7 +110,7 @@ type filter struct {
 	state    *host.State
 	compiler *compiler
 
-	zones, filtered, macs, macOnly, senders4, senders6, out, in set
+	zones, tohost, filtered, stateful, stateless, macs, macOnly, senders4, senders6, out, in set
 
 	arp, nd, ip4, ip6 nft.Chain // senders that are prefixes
 
@@ -136,29 +122,41 @@ type filter struct {
 func newFilter(s *host.State) *filter {
 	return &filter{
 		state: s, compiler: newCompiler(s), combos: map[string][]string{},
-		zones:    newMap("zones", &lookupMark),
-		filtered: newSet("filtered", nft.IfName),
-		macs:     newSet("macs", nft.IfName, nft.Ether),
-		macOnly:  newSet("maconly", nft.IfName),
-		senders4: newSet("senders4", nft.IfName, nft.Ether, nft.IPv4),
-		senders6: newSet("senders6", nft.IfName, nft.Ether, nft.IPv6),
-		out:      newMap("out", &lookupVerdict),
-		in:       newMap("in", &lookupVerdict),
-		arp:      nft.Chain{Name: "pairs-arp"},
-		nd:       nft.Chain{Name: "pairs-nd"},
-		ip4:      nft.Chain{Name: "pairs-ip4"},
-		ip6:      nft.Chain{Name: "pairs-ip6"},
+		zones:     newMap("zones", &lookupMark),
+		tohost:    newSet("tohost", nft.IfName, nft.Ether),
+		filtered:  newSet("filtered", nft.IfName),
+		stateful:  newSet("stateful", nft.Ether),
+		stateless: newSet("stateless", nft.IfName),
+		macs:      newSet("macs", nft.IfName, nft.Ether),
+		macOnly:   newSet("maconly", nft.IfName),
+		senders4:  newSet("senders4", nft.IfName, nft.Ether, nft.IPv4),
+		senders6:  newSet("senders6", nft.IfName, nft.Ether, nft.IPv6),
+		out:       newMap("out", &lookupVerdict),
+		in:        newMap("in", &lookupVerdict),
+		arp:       nft.Chain{Name: "pairs-arp"},
+		nd:        nft.Chain{Name: "pairs-nd"},
+		ip4:       nft.Chain{Name: "pairs-ip4"},
+		ip6:       nft.Chain{Name: "pairs-ip6"},
 	}
 }
 
-func (f *filter) port(p *host.Port) {
+func (f *filter) port(p *host.Port, stateless bool) {
 	tap := nft.Name(host.TapName(p.ID))
 	f.filtered.add(tap)
+	if stateless {
+		f.stateless.add(tap)
+	}
 	if len(p.Addresses) == 0 {
 		f.macOnly.add(tap)
 	}
 	macs := map[weft.MAC]bool{}
-	f.sender(tap, p.MAC, macs)
+	sender := func(mac weft.MAC) {
+		if !macs[mac] {
+			macs[mac] = true
+			f.sender(tap, mac, stateless)
+		}
+	}
+	sender(p.MAC)
 	for _, a := range p.Addresses {
 		f.address(tap, p.MAC, a)
 	}
@@ -167,7 +165,7 @@ func (f *filter) port(p *host.Port) {
 		if mac.IsZero() {
 			mac = p.MAC
 		}
-		f.sender(tap, mac, macs)
+		sender(mac)
 		if pair.Prefix.IsSingleIP() {
 			f.address(tap, mac, pair.Prefix.Addr())
 		} else {
@@ -188,11 +186,10 @@ var linkLocal = netip.MustParsePrefix("fe80::/64")
 
 // sender lets a tap send from a MAC, and from the link-local address that belongs
 // to it.
-func (f *filter) sender(tap nft.Datum, mac weft.MAC, seen map[weft.MAC]bool) {
-	if seen[mac] {
-		return
+func (f *filter) sender(tap nft.Datum, mac weft.MAC, stateless bool) {
+	if !stateless {
+		f.stateful.add(nft.MAC(mac))
 	}
-	seen[mac] = true
 	f.macs.add(tap, nft.MAC(mac))
 	f.address(tap, mac, weft.EUI64(linkLocal, mac))
 }

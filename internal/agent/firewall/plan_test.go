@@ -61,8 +61,12 @@ func typical() *host.State {
 }
 
 func TestPlanGolden(t *testing.T) {
-	track, filter := plan(typical(), map[string]string{"provider": "eth1"})
-	got := track.String() + filter.String()
+	at := somewhere(typical(), map[string]string{"provider": "eth1"})
+	at.bridges = map[string]weft.MAC{"22222222-2222": {0x52, 0x54, 0, 0, 0, 1}}
+	var got string
+	for _, table := range plan(typical(), at, inetTracker{}) {
+		got += table.String()
+	}
 	const file = "testdata/typical.nft"
 	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -86,7 +90,7 @@ func TestTypicalOnKernel(t *testing.T) {
 	if err := f.Converge(t.Context(), typical()); err != nil {
 		t.Fatal(err)
 	}
-	_, filter := plan(typical(), nil)
+	filter := plan(typical(), somewhere(typical(), nil), inetTracker{})[1]
 	if ops, err := nft.Open(0).Converge(t.Context(), filter); err != nil || len(ops) != 2 { // eth1 and eth1.7 are of the physical network
 		t.Errorf("another process: %v, %v", ops, err)
 	}
@@ -104,14 +108,22 @@ func TestZones(t *testing.T) {
 		networks = append(networks, host.Network{ID: fmt.Sprintf("network-%05d", i)})
 	}
 	seen := map[uint16]bool{}
-	for id, z := range zones(networks) {
+	all := zones(networks, nil)
+	for id, z := range all {
 		if z == 0 || seen[z] {
 			t.Fatalf("zone %d of %s", z, id)
 		}
 		seen[z] = true
 	}
-	if a, b := zones(networks)["network-00000"], zones(networks[:1])["network-00000"]; a != b {
-		t.Errorf("zone %d alone, %d with others", b, a)
+	for id, z := range zones(networks[2500:], all) {
+		if z != all[id] {
+			t.Errorf("%s: zone %d, and %d after others went", id, all[id], z)
+		}
+	}
+	for id, z := range zones(networks, zones(networks[2500:], all)) {
+		if id >= "network-02500" && z != all[id] {
+			t.Errorf("%s: zone %d, and %d after others came", id, all[id], z)
+		}
 	}
 }
 
@@ -146,14 +158,16 @@ func TestClosed(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			s := base()
 			tc.change(s)
-			got := closed(base(), s)
-			port, ok := got[place{zones(s.Networks)[netA], ip}]
-			result := map[bool]string{true: "judged", false: "gone"}[port != nil]
-			if !ok {
-				result = "none"
+			got := changes(base(), s)
+			result := "none"
+			switch {
+			case len(got.left) > 0:
+				result = "gone"
+			case got.closed["p"]:
+				result = "judged"
 			}
-			if result != tc.want || len(got) > 1 {
-				t.Errorf("closed: %s (%v), want %s", result, got, tc.want)
+			if result != tc.want || got.empty() != (tc.want == "none") {
+				t.Errorf("%s (%v), want %s", result, got, tc.want)
 			}
 		})
 	}
@@ -207,6 +221,11 @@ func crowd(n int) *host.State {
 	return s
 }
 
+// somewhere is a host that has seen no network before, and is on none itself.
+func somewhere(s *host.State, physnets map[string]string) site {
+	return site{physnets: physnets, zones: zones(s.Networks, nil)}
+}
+
 func quiet() *Firewall {
 	return New(slog.New(slog.DiscardHandler), map[string]string{"provider": "eth1"})
 }
@@ -219,17 +238,18 @@ func TestOneMorePort(t *testing.T) {
 	if err := f.Converge(t.Context(), crowd(1000)); err != nil {
 		t.Fatal(err)
 	}
-	track, filter := plan(crowd(1001), nil)
-	if ops, err := f.nft.Converge(t.Context(), track); err != nil || len(ops) > 0 {
+	tables := plan(crowd(1001), somewhere(crowd(1), nil), inetTracker{})
+	if ops, err := f.nft.Converge(t.Context(), tables[0]); err != nil || len(ops) > 0 {
 		t.Errorf("table of tracking: %v, %v", ops, err)
 	}
-	ops, err := f.nft.Converge(t.Context(), filter)
+	ops, err := f.nft.Converge(t.Context(), tables[1])
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		`add element zones { "tap000003e8-e8" : 0x7700e36c }`,
 		`add element filtered { "tap000003e8-e8" }`,
+		`add element stateful { fa:16:3e:00:03:e8 }`,
 		`add element macs { "tap000003e8-e8" . fa:16:3e:00:03:e8 }`,
 		`add element senders4 { "tap000003e8-e8" . fa:16:3e:00:03:e8 . 10.1.3.232 }`,
 		`add element senders6 { "tap000003e8-e8" . fa:16:3e:00:03:e8 . fe80::f816:3eff:fe00:3e8 }`,

@@ -13,10 +13,12 @@ import (
 // from those of others, what is known of its connection, and the zone.
 const (
 	markTag         = 0x77000000
-	markTagMask     = 0xfff80000
+	markTagMask     = 0xfff00000
 	markEstablished = 0x00010000
 	markInvalid     = 0x00020000
-	markStateless   = 0x00040000
+	markStateless   = 0x00040000 // the sender's groups keep no state
+	markTracked     = 0x00080000 // ... but the receiver's do
+	markZone        = 0x0000ffff
 )
 
 // cutMark is the mark of connections whose rule is gone: their packets are judged
@@ -26,14 +28,22 @@ const (
 const cutMark = 0x77000001
 
 // zones gives each network a conntrack zone, so that networks with equal
-// addresses do not meet in the table. A network keeps its zone over restarts, and
-// as others come and go, but for collisions.
-func zones(networks []host.Network) map[string]uint16 {
+// addresses do not meet in the table. A network that has a zone keeps it, whatever
+// others come and go: its connections are in it.
+func zones(networks []host.Network, before map[string]uint16) map[string]uint16 {
 	const count = 65534 // 0 is the host's own
 	out, taken := make(map[string]uint16, len(networks)), make(map[uint16]bool, len(networks))
 	for i := range networks {
+		if z := before[networks[i].ID]; z != 0 && !taken[z] {
+			out[networks[i].ID], taken[z] = z, true
+		}
+	}
+	for i := range networks {
 		if len(taken) == count {
 			break
+		}
+		if out[networks[i].ID] != 0 {
+			continue
 		}
 		h := fnv.New32a()
 		h.Write([]byte(networks[i].ID))
@@ -42,6 +52,18 @@ func zones(networks []host.Network) map[string]uint16 {
 			z = z%count + 1
 		}
 		out[networks[i].ID], taken[z] = z, true
+	}
+	return out
+}
+
+// zonesInForce reads from marks of devices, as the kernel has them, which zones
+// networks have.
+func zonesInForce(marks map[string]uint32, devs []device) map[string]uint16 {
+	out := map[string]uint16{}
+	for _, d := range devs {
+		if z := uint16(marks[d.name] & markZone); z != 0 {
+			out[d.network] = z
+		}
 	}
 	return out
 }

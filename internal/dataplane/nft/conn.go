@@ -2,10 +2,12 @@ package nft
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 )
 
 // Conn converges the tables of one network namespace. It remembers what it has
@@ -89,6 +91,28 @@ func (c *Conn) apply(k *kernel, p *plan) error {
 	}
 	c.gen = gen
 	return nil
+}
+
+// Marks is what a map from interface names to marks holds in the kernel; empty if
+// there is no such map.
+func (c *Conn) Marks(t Table, m string) (map[string]uint32, error) {
+	k, err := dial(c.nsFD)
+	if err != nil {
+		return nil, err
+	}
+	defer k.close()
+	have, err := c.have(k, t)
+	if have == nil || err != nil {
+		return nil, err
+	}
+	c.known[t.key()] = have
+	out := map[string]uint32{}
+	for key, value := range have.sets[m].elements {
+		if b, err := hex.DecodeString(value); err == nil && len(b) == 4 {
+			out[strings.TrimRight(key, "\x00")] = binaryutil.NativeEndian.Uint32(b)
+		}
+	}
+	return out, nil
 }
 
 // Delete removes a table, if there is one.

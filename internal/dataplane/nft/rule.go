@@ -41,6 +41,7 @@ var (
 	L4Proto    = metaField("meta l4proto", expr.MetaKeyL4PROTO, 1)
 	NFProto    = metaField("meta nfproto", expr.MetaKeyNFPROTO, 1)
 	EtherSaddr = payload("ether saddr", expr.PayloadBaseLLHeader, 6, 6)
+	EtherDaddr = payload("ether daddr", expr.PayloadBaseLLHeader, 0, 6)
 	EtherType  = payload("ether type", expr.PayloadBaseLLHeader, 12, 2)
 	ARPSHA     = payload("arp saddr ether", expr.PayloadBaseNetworkHeader, 8, 6)
 	ARPSPA     = payload("arp saddr ip", expr.PayloadBaseNetworkHeader, 14, 4)
@@ -164,6 +165,14 @@ func MarkOr(bits uint32) Part {
 		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1}}}
 }
 
+// MarkReplace sets, of the bits in mask, exactly those in value.
+func MarkReplace(mask, value uint32) Part {
+	return Part{fmt.Sprintf("meta mark set meta mark & 0x%08x | 0x%08x", ^mask, value), []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(^mask), Xor: native32(value)},
+		&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: 1}}}
+}
+
 // SetMark sets the mark.
 func SetMark(n uint32) Part {
 	return Part{fmt.Sprintf("meta mark set 0x%08x", n), []expr.Any{
@@ -177,16 +186,6 @@ func ZoneFromMark() Part {
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(0xffff), Xor: native32(0)},
 		&expr.Ct{Key: expr.CtKeyZONE, Register: 1, SourceRegister: true}}}
-}
-
-// ZoneFrom takes what a map to marks has for the fields as conntrack zone; where
-// it has nothing the rule ends.
-func ZoneFrom(m string, fields ...Field) Part {
-	text, exprs := load(fields)
-	return Part{"ct zone set " + text + " map @" + m, append(exprs,
-		&expr.Lookup{SourceRegister: firstReg, DestRegister: 1, IsDestRegSet: true, SetName: m},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: native32(0xffff), Xor: native32(0)},
-		&expr.Ct{Key: expr.CtKeyZONE, Register: 1, SourceRegister: true})}
 }
 
 // NoTrack keeps a packet out of connection tracking.
