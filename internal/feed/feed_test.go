@@ -1,0 +1,185 @@
+package feed
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/host"
+	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/store/storetest"
+)
+
+var admin = &weft.Caller{ProjectID: "p", UserID: "u", Roles: []string{"admin"}}
+
+// cloud is a small one: a network with two ports on h1 and one on h2, in two
+// groups, a DHCP port and a router with a floating IP on h1.
+type cloud struct {
+	db  *store.DB
+	net *weft.Network
+	sub *weft.Subnet
+	a   *weft.Port // on h1, group "web"
+	far *weft.Port // on h2, group "clients", to which "web" refers
+}
+
+func insert[T any](t *testing.T, tx *store.Tx, table *store.Table[T], v *T) *T {
+	t.Helper()
+	if err := table.Insert(tx, v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func id(s string) weft.Meta { return weft.Meta{ID: s, ProjectID: "p"} }
+
+func port(name, host, owner, ip string, groups ...string) *weft.Port {
+	p := &weft.Port{Meta: id(name), NetworkID: "net", AdminStateUp: true, PortSecurity: true, DeviceOwner: owner, HostID: host,
+		VIFType: weft.VIFBridge, MAC: weft.MAC{0xfa, 0x16, 0x3e, 0, 0, ip[len(ip)-1]}, SecurityGroups: groups}
+	p.FixedIPs = weft.List[weft.FixedIP]{{SubnetID: "sub", IPAddress: netip.MustParseAddr(ip)}}
+	return p
+}
+
+func newCloud(t *testing.T) *cloud {
+	c := &cloud{db: storetest.SQLite(t)}
+	c.write(t, func(tx *store.Tx) {
+		vni := int64(10)
+		c.net = insert(t, tx, store.Networks, &weft.Network{Meta: id("net"), AdminStateUp: true, MTU: 1450,
+			Provider: &weft.Provider{NetworkType: weft.TypeVXLAN, SegmentationID: &vni}})
+		c.sub = insert(t, tx, store.Subnets, &weft.Subnet{Meta: id("sub"), NetworkID: "net", IPVersion: 4, EnableDHCP: true,
+			CIDR: netip.MustParsePrefix("10.0.0.0/24"), GatewayIP: weft.AddrOf(netip.MustParseAddr("10.0.0.1"))})
+		insert(t, tx, store.Agents, &weft.Agent{Meta: id("agent2"), AgentType: weft.AgentLinuxBridge, Host: "h2",
+			Configurations: map[string]any{"tunneling_ip": "192.0.2.2"}})
+		for _, g := range []string{"web", "clients"} {
+			insert(t, tx, store.SecurityGroups, &weft.SecurityGroup{Meta: id(g), Name: g, Stateful: true})
+		}
+		eighty := 80
+		insert(t, tx, store.SecurityGroupRules, &weft.SecurityGroupRule{Meta: id("rule"), SecurityGroupID: "web", Direction: weft.Ingress,
+			EtherType: weft.IPv4, Protocol: "tcp", PortRangeMin: &eighty, PortRangeMax: &eighty, RemoteGroupID: "clients"})
+		c.a = insert(t, tx, store.Ports, port("a", "h1", "compute:nova", "10.0.0.5", "web"))
+		insert(t, tx, store.Ports, port("dhcp", "h1", weft.OwnerDHCP, "10.0.0.2"))
+		c.far = insert(t, tx, store.Ports, port("far", "h2", "compute:nova", "10.0.0.6", "clients"))
+	})
+	return c
+}
+
+func (c *cloud) write(t *testing.T, fn func(*store.Tx)) {
+	t.Helper()
+	if err := c.db.Update(t.Context(), admin, func(tx *store.Tx) error { fn(tx); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *cloud) feed(host string) *Feed {
+	return New(Config{Log: slog.New(slog.DiscardHandler), DB: c.db, Host: host, Domain: "example"})
+}
+
+func state(t *testing.T, f *Feed) *host.State {
+	t.Helper()
+	s, err := f.State(t.Context(), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestState(t *testing.T) {
+	c := newCloud(t)
+	mac := func(b byte) weft.MAC { return weft.MAC{0xfa, 0x16, 0x3e, 0, 0, b} }
+	addr, prefix := netip.MustParseAddr, netip.MustParsePrefix
+	subnet := host.Subnet{ID: "sub", CIDR: prefix("10.0.0.0/24"), Gateway: addr("10.0.0.1"), EnableDHCP: true}
+	at := func(p string) []host.Address { return []host.Address{{SubnetID: "sub", Prefix: prefix(p)}} }
+	want := &host.State{
+		Host: "h1",
+		Networks: []host.Network{{ID: "net", ProjectID: "p", MTU: 1450, Segment: host.Segment{Type: weft.TypeVXLAN, ID: 10}, Subnets: []host.Subnet{subnet},
+			DHCP: &host.DHCP{PortID: "dhcp", MAC: mac('2'), Addresses: at("10.0.0.2/24"), Domain: "example", Metadata: true, Revision: 1},
+			Leases: []host.Lease{
+				{PortID: "a", ProjectID: "p", Owner: "compute:nova", MAC: mac('5'), Addresses: at("10.0.0.5/24"), Hostname: "host-10-0-0-5"},
+				{PortID: "far", ProjectID: "p", Owner: "compute:nova", MAC: mac('6'), Addresses: at("10.0.0.6/24"), Hostname: "host-10-0-0-6"},
+			},
+			Peers: []host.Peer{{VTEP: addr("192.0.2.2"), Entries: []host.PeerEntry{{MAC: mac('6'), Addresses: []netip.Addr{addr("10.0.0.6")}}}}},
+		}},
+		Ports: []host.Port{{ID: "a", NetworkID: "net", ProjectID: "p", DeviceOwner: "compute:nova", MAC: mac('5'),
+			Addresses: []netip.Addr{addr("10.0.0.5")}, AdminUp: true, PortSecurity: true, Groups: []string{"web"}, Revision: 1}},
+		Groups:  []host.Group{{ID: "web", Stateful: true, Rules: []host.Rule{{ID: "rule", Ingress: true, Protocol: 6, Min: 80, Max: 80, RemoteGroup: "clients"}}}},
+		Members: map[string][]netip.Prefix{"clients": {prefix("10.0.0.6/32")}},
+	}
+	got := state(t, c.feed("h1"))
+	opts := []cmp.Option{cmpopts.EquateEmpty(), cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.IgnoreFields(host.State{}, "Revision")}
+	if diff := cmp.Diff(want, got, opts...); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	// The other host has the port, and the group without its rules' ports.
+	other := state(t, c.feed("h2"))
+	if len(other.Ports) != 1 || other.Ports[0].ID != "far" || other.Networks[0].DHCP != nil || len(other.Networks[0].Leases) != 0 {
+		t.Errorf("state of h2: %+v", other)
+	}
+	if empty := state(t, c.feed("h3")); len(empty.Networks)+len(empty.Ports)+len(empty.Groups) != 0 {
+		t.Errorf("state of a host without ports: %+v", empty)
+	}
+}
+
+// wakes reports whether a change makes the feed give a new state.
+func wakes(t *testing.T, f *Feed, c *cloud, change func(tx *store.Tx)) bool {
+	t.Helper()
+	before := state(t, f)
+	c.write(t, change)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	s, err := f.State(ctx, before.Revision)
+	return err == nil && s.Revision > before.Revision
+}
+
+func edit[T any](t *testing.T, table *store.Table[T], id string, change func(*T)) func(*store.Tx) {
+	return func(tx *store.Tx) {
+		v, err := table.Get(tx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(v)
+		if err := table.Update(tx, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestWakes(t *testing.T) {
+	c := newCloud(t)
+	for _, x := range []struct {
+		what   string
+		change func(*store.Tx)
+		want   bool
+	}{
+		{"the status of a port", edit(t, store.Ports, "a", func(p *weft.Port) { p.Status = "ACTIVE" }), false},
+		{"the name of a port", edit(t, store.Ports, "a", func(p *weft.Port) { p.Name = "x" }), false},
+		{"admin state of a port", edit(t, store.Ports, "a", func(p *weft.Port) { p.AdminStateUp = false }), true},
+		{"an address of a remote member", edit(t, store.Ports, "far", func(p *weft.Port) { p.FixedIPs[0].IPAddress = netip.MustParseAddr("10.0.0.7") }), true},
+		{"another network", func(tx *store.Tx) { insert(t, tx, store.Networks, &weft.Network{Meta: id("net2")}) }, false},
+		{"a port on another network, elsewhere", func(tx *store.Tx) {
+			p := port("b", "h2", "compute:nova", "10.0.0.8", "web2")
+			p.NetworkID, p.FixedIPs = "net2", nil
+			insert(t, tx, store.Ports, p)
+		}, false},
+		{"a rule of a group used here", func(tx *store.Tx) {
+			insert(t, tx, store.SecurityGroupRules, &weft.SecurityGroupRule{Meta: id("r2"), SecurityGroupID: "web", Direction: weft.Egress, EtherType: weft.IPv4})
+		}, true},
+		{"a rule of a group not used here", func(tx *store.Tx) {
+			insert(t, tx, store.SecurityGroups, &weft.SecurityGroup{Meta: id("g3"), Name: "g3"})
+			insert(t, tx, store.SecurityGroupRules, &weft.SecurityGroupRule{Meta: id("r3"), SecurityGroupID: "g3", Direction: weft.Egress, EtherType: weft.IPv4})
+		}, false},
+		{"a router that comes here", func(tx *store.Tx) { insert(t, tx, store.Routers, &weft.Router{Meta: id("r"), HostID: "h1"}) }, true},
+		{"a router elsewhere", func(tx *store.Tx) { insert(t, tx, store.Routers, &weft.Router{Meta: id("s"), HostID: "h2"}) }, false},
+		{"the MTU of a network here", edit(t, store.Networks, "net", func(n *weft.Network) { n.MTU = 1400 }), true},
+		{"a port that leaves", edit(t, store.Ports, "a", func(p *weft.Port) { p.HostID = "h2" }), true},
+	} {
+		f := c.feed("h1")
+		if got := wakes(t, f, c, x.change); got != x.want {
+			t.Errorf("%s wakes the host: %t", x.what, got)
+		}
+	}
+}
