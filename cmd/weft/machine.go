@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"strings"
 
 	"github.com/weftnet/weft/internal/agent"
@@ -49,7 +50,7 @@ type machine struct {
 
 func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, listeners map[string]net.Listener) (*machine, error) {
 	m := &machine{cfg: cfg, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners,
-		authURL: "http://" + listeners["identity"].Addr().String() + "/v3"}
+		authURL: "http://" + reachable(listeners["identity"]) + "/v3"}
 	if err := m.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (m *machine) identify(ctx context.Context) error {
 	}
 	made, err := m.identity.Bootstrap(ctx, identity.Bootstrap{
 		IdentityURL: m.authURL,
-		NetworkURL:  "http://" + m.listeners["network"].Addr().String(),
+		NetworkURL:  "http://" + reachable(m.listeners["network"]),
 		Passwords:   passwords,
 	})
 	if err != nil || made != nil {
@@ -99,6 +100,27 @@ func (m *machine) identify(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// reachable is a listener's address as clients can use it, also those elsewhere if
+// it listens everywhere: then it is the first address of this host that is not
+// local.
+func reachable(l net.Listener) string {
+	at := l.Addr().(*net.TCPAddr).AddrPort()
+	if !at.Addr().Unmap().IsUnspecified() {
+		return at.String()
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		addrs = nil
+	}
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		if err == nil && p.Addr().Is4() && p.Addr().IsGlobalUnicast() {
+			return netip.AddrPortFrom(p.Addr(), at.Port()).String()
+		}
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
 }
 
 // interfaces is the physical networks of this host, with a stand-in where there is
@@ -225,7 +247,7 @@ func (m *machine) close() {
 
 // announce tells the user how to go on.
 func (m *machine) announce() {
-	say("ready: network API at http://%s, identity at %s", m.listeners["network"].Addr(), m.authURL)
+	say("ready: network API at http://%s, identity at %s", reachable(m.listeners["network"]), m.authURL)
 	fmt.Printf("\n  export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=weft\n  openstack network list\n\n", m.dir.clouds())
 }
 
