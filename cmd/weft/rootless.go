@@ -3,16 +3,21 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+
+	"github.com/weftnet/weft/internal/dataplane/link"
 )
 
 // rootlessEnv marks the process inside the namespaces, and lists the listeners it
@@ -85,6 +90,39 @@ func inherited() (map[string]net.Listener, error) {
 		out[name] = l
 	}
 	return out, nil
+}
+
+// insideToo marks the second listeners of a rootless weft.
+const insideToo = " inside"
+
+// listenInside opens the APIs' sockets a second time, at the same addresses in the
+// namespaces of a rootless weft: what runs in there (plug, demo, the user's shell)
+// does not reach those outside, and goes by the same clouds.yaml.
+func listenInside(sockets map[string]net.Listener) error {
+	h, err := link.Open()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	lo, err := h.ByName("lo")
+	if err == nil {
+		err = h.Set(lo.Index, link.Up(true))
+	}
+	if err != nil {
+		return fmt.Errorf("bringing up lo: %w", err)
+	}
+	for _, name := range slices.Collect(maps.Keys(sockets)) {
+		at := sockets[name].Addr().(*net.TCPAddr).AddrPort()
+		if a := at.Addr().Unmap(); !a.IsLoopback() && !a.IsUnspecified() {
+			if err := h.AddAddr(lo.Index, netip.PrefixFrom(a, a.BitLen())); err != nil && !errors.Is(err, unix.EEXIST) {
+				return err
+			}
+		}
+		if sockets[name+insideToo], err = net.Listen("tcp", at.String()); err != nil {
+			return fmt.Errorf("opening the %s API's socket inside: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // settleRootless makes a fresh set of namespaces habitable: a private /run for

@@ -12,13 +12,20 @@ import (
 
 // tasks are what `weft up` does at the same time.
 func (m *machine) tasks() []run.Task {
-	return []run.Task{
+	tasks := []run.Task{
 		serve("identity API", m.listeners["identity"], m.identity.Handler()),
 		serve("networking API", m.listeners["network"], m.network),
 		always("identity", m.identity.Run),
 		always("agent", m.agent.Run),
 		always("heartbeat", m.beat.run),
 	}
+	if l := m.listeners["identity"+insideToo]; l != nil {
+		tasks = append(tasks, serve("identity API inside", l, m.identity.Handler()))
+	}
+	if l := m.listeners["network"+insideToo]; l != nil {
+		tasks = append(tasks, serve("networking API inside", l, m.network))
+	}
+	return tasks
 }
 
 // always is a task that is ready as soon as it runs.

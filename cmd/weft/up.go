@@ -156,6 +156,9 @@ func up(ctx context.Context, c config.Config) error {
 		if err := settleRootless(); err != nil {
 			return err
 		}
+		if err := listenInside(sockets); err != nil {
+			return err
+		}
 	}
 	dir := stateDir(c.StateDir)
 	unlock, err := dir.lock()
