@@ -74,7 +74,7 @@ func (f *Firewall) look(ctx context.Context, s *host.State) (site, error) {
 	}
 	defer h.Close()
 	if f.tracker == nil {
-		if f.tracker, err = probe(ctx, h, f.nft); err != nil {
+		if f.tracker, err = probe(ctx, f.nft); err != nil {
 			f.tracker = nil
 			return site{}, err
 		}

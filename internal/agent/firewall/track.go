@@ -2,14 +2,9 @@ package firewall
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os/exec"
 
 	"github.com/google/nftables"
 
-	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/dataplane/nft"
 )
 
@@ -51,29 +46,16 @@ func trackChains(priority int32) []nft.Chain {
 	}
 }
 
-// errNoTracking is that replies could never be told from anything else.
-var errNoTracking = errors.New("the kernel has neither br_netfilter nor nf_conntrack_bridge: connections on bridges cannot be tracked (modprobe br_netfilter)")
-
 // probe finds the tracker that works here. br_netfilter is preferred, being in
-// every kernel; it is loaded if need be.
-func probe(ctx context.Context, h *link.Handle, c *nft.Conn) (tracker, error) {
-	const callTables = "net/bridge/bridge-nf-call-"
-	if _, err := h.Sysctl(callTables + "iptables"); err == nil {
+// every kernel; the error of loading it is the one to tell if nothing works.
+func probe(ctx context.Context, c *nft.Conn) (tracker, error) {
+	missing := Load(ctx)
+	if missing == nil {
 		return inetTracker{}, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("looking for br_netfilter: %w", err)
-	}
-	if exec.CommandContext(ctx, "modprobe", "br_netfilter").Run() == nil {
-		// It begins with all bridges of the host; ours ask for it themselves.
-		var errs []error
-		for _, family := range []string{"iptables", "ip6tables", "arptables"} {
-			errs = append(errs, h.SetSysctl(callTables+family, "0"))
-		}
-		return inetTracker{}, errors.Join(errs...)
 	}
 	test := nft.Table{Family: nft.Bridge, Name: "weft-probe", Chains: trackChains(beforeInet)}
 	if _, err := c.Converge(ctx, test); err != nil {
-		return nil, errNoTracking
+		return nil, missing
 	}
 	return bridgeTracker{}, c.Delete(test)
 }
