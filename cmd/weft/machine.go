@@ -149,7 +149,7 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 		return err
 	}
 	if err := firewall.Load(ctx); err != nil {
-		return err
+		m.log.Warn("connection tracking on bridges", "error", err) // ports say so when their rules cannot be made
 	}
 	d := dhcp.New(m.log, dhcp.Settings{})
 	r := l3.New(m.log, root)

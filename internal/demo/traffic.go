@@ -107,11 +107,15 @@ func echoServer(namespace string, port int) (l net.Listener, err error) {
 	return l, nil
 }
 
+// dialTimeout is short, so that a connection that is admitted a moment later is not
+// held up by TCP's own second between attempts.
+const dialTimeout = 100 * time.Millisecond
+
 // dial connects from a namespace and returns the connection and the address that
 // the echo server saw. It tries until ctx ends.
 func dial(ctx context.Context, namespace string, to netip.AddrPort) (c net.Conn, seen string, err error) {
 	for {
-		c, err = dialOnce(ctx, namespace, to, time.Second)
+		c, err = dialOnce(ctx, namespace, to, dialTimeout)
 		if err == nil {
 			break
 		}
