@@ -171,7 +171,7 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 		modules = append(modules, world)
 	}
 	m.agent = agent.New(agent.Config{Host: m.cfg.Host, Source: f, Reporter: f, Events: root.Watch, L2: l2.New(root, l2cfg, m.log),
-		Firewall: fw.Converge, Modules: modules, Log: m.log})
+		Firewall: fw.Converge, Modules: modules, Drifts: drifts(fw, m.log), Audit: audit, Log: m.log})
 	return nil
 }
 

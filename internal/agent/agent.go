@@ -67,6 +67,8 @@ type Config struct {
 	L2       L2
 	Firewall func(context.Context, *host.State) error // between L2's Prepare and Wire; nil: none
 	Modules  []Module                                 // after L2's Wire, in this order
+	Drifts   []Drift
+	Audit    time.Duration // how long to go at most without looking at everything; 0: for ever
 	Log      *slog.Logger
 }
 
@@ -96,9 +98,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	states := make(chan *host.State)
 	go a.follow(ctx, states)
+	drifts := a.watchDrifts(ctx)
 	retry := time.NewTimer(0)
 	retry.Stop()
 	defer retry.Stop()
+	audit, stop := every(a.Audit)
+	defer stop()
 	for {
 		var ports []string // nil: everything
 		select {
@@ -108,6 +113,17 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.learn(s)
 		case <-retry.C:
 			a.stirred = true // or so we suspect
+		case <-audit:
+			if a.stirred = true; a.failing {
+				continue // the next attempt is on its way
+			}
+		case d := <-drifts:
+			if !a.drifted(d) {
+				continue
+			}
+			if a.stirred = true; a.postponed(retry) {
+				continue
+			}
 		case e, ok := <-events:
 			a.stirred = true
 			if !ok {
@@ -127,6 +143,15 @@ func (a *Agent) Run(ctx context.Context) error {
 			a.pass(ctx, ports, retry)
 		}
 	}
+}
+
+// every is a clock, or with 0 none.
+func every(d time.Duration) (<-chan time.Time, func()) {
+	if d == 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(d)
+	return t.C, t.Stop
 }
 
 // postponed reports whether a full pass has to wait because the last one failed:

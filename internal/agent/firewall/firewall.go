@@ -58,6 +58,9 @@ func (f *Firewall) Converge(ctx context.Context, s *host.State) error {
 	return nil
 }
 
+// Changed reports whether anybody else has changed nftables since Converge.
+func (f *Firewall) Changed() (bool, error) { return f.nft.Changed() }
+
 // Cleanup takes the firewall away: every packet passes.
 func (f *Firewall) Cleanup(ctx context.Context) error {
 	f.last, f.zones = nil, nil
