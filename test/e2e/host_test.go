@@ -80,7 +80,7 @@ func runAgain(t *testing.T) (skipped string, err error) {
 
 var (
 	skipLine   = regexp.MustCompile(`^--- SKIP: `)
-	reportLine = regexp.MustCompile(`^(=== |--- PASS|PASS$|ok )`)
+	reportLine = regexp.MustCompile(`^(=== |\s*--- PASS|PASS$|ok )`)
 )
 
 // relay copies the output of the process and finds out whether, and why, its test
