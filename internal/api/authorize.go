@@ -2,41 +2,71 @@ package api
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
+	"slices"
 
 	"github.com/weftnet/weft/internal/store"
 )
 
-// target gives policy the attributes of a noun; values are those of the request,
-// which a noun need not have fields for.
-func (r *served[T]) target(tx *store.Tx, v *T, values map[string]any) func(string) any {
-	m := base(v)
-	var doc map[string]any
-	return func(name string) any {
-		switch name {
-		case "project_id", "tenant_id":
-			return m.ProjectID
-		case "id":
-			return m.ID
-		case "network:tenant_id", "network:project_id", "ext_parent:tenant_id", "security_group:tenant_id":
-			if r.Parent == nil {
-				return nil
-			}
-			return r.Parent(tx, v).owner
-		case "network:shared":
-			return r.Parent != nil && r.Parent(tx, v).shared
-		}
-		if x, ok := values[name]; ok {
-			return x
-		}
-		if doc == nil {
-			b, err := store.Encode(v)
-			if err != nil || json.Unmarshal(b, &doc) != nil {
-				doc = map[string]any{}
-			}
-		}
-		return doc[name]
+// judge is how the rules of policy see a noun.
+type judge[T any] struct {
+	r      *served[T]
+	rq     *httpRequest
+	tx     *store.Tx
+	noun   *T
+	values map[string]any // of the request, which a noun need not have fields for
+	doc    map[string]any
+	up     *parent // once a rule has asked for it
+	failed error   // what hindered a rule from being evaluated: a parent that is missing
+}
+
+// allow refuses with PolicyNotAuthorized what the rule does not admit, or with the
+// error that the rule met.
+func (j *judge[T]) allow(rule string) error {
+	if j.rq.s.Policy.Allow(rule, j.rq.caller, j.attr) {
+		return nil
 	}
+	if j.failed != nil {
+		return j.failed
+	}
+	return disallowed(rule)
+}
+
+// attr gives policy the attributes of the noun.
+func (j *judge[T]) attr(name string) any {
+	m := base(j.noun)
+	switch name {
+	case "project_id", "tenant_id":
+		return m.ProjectID
+	case "id":
+		return m.ID
+	case "network:tenant_id", "network:project_id", "ext_parent:tenant_id", "security_group:tenant_id":
+		if j.r.Parent == nil {
+			return nil
+		}
+		return j.parent().owner
+	case "network:shared":
+		return j.r.Parent != nil && j.parent().shared
+	}
+	if x, ok := j.values[name]; ok {
+		return x
+	}
+	if j.doc == nil {
+		b, err := store.Encode(j.noun)
+		if err != nil || json.Unmarshal(b, &j.doc) != nil {
+			j.doc = map[string]any{}
+		}
+	}
+	return j.doc[name]
+}
+
+func (j *judge[T]) parent() parent {
+	if j.up == nil {
+		up, err := j.r.Parent(j.tx, j.noun)
+		j.up, j.failed = &up, err
+	}
+	return *j.up
 }
 
 // mayWrite checks the rule of the action and the rules of the attributes that the
@@ -47,17 +77,16 @@ func (r *served[T]) mayWrite(rq *httpRequest, tx *store.Tx, action string, v *T,
 	if old != nil {
 		subject = old
 	}
-	target := r.target(tx, subject, in.Values)
-	p := rq.s.Policy
-	rule := action + "_" + r.Singular
-	if !p.Allow(rule, rq.caller, target) {
-		return disallowed(rule)
+	j := &judge[T]{r: r, rq: rq, tx: tx, noun: subject, values: in.Values}
+	if err := j.allow(action + "_" + r.Singular); err != nil {
+		return err
 	}
-	for name := range in.Given {
-		if action == "create" && isDefault(r.schema.byName[name], in.Values[name]) {
+	for i := range r.schema.attrs { // in a fixed order: the first refusal is the answer
+		a := &r.schema.attrs[i]
+		if !in.Given[a.Name] || action == "create" && isDefault(a, in.Values[a.Name]) {
 			continue
 		}
-		if err := r.attributeRules(rq, action, name, in.Values[name], target); err != nil {
+		if err := j.attributeRules(action, a.Name, in.Values[a.Name]); err != nil {
 			return err
 		}
 	}
@@ -70,15 +99,18 @@ func isDefault(a *Attr, v any) bool {
 
 // attributeRules checks the rule of an attribute and, for structured values, of
 // the members given: create_port:fixed_ips:ip_address.
-func (r *served[T]) attributeRules(rq *httpRequest, action, name string, value any, target func(string) any) error {
-	p := rq.s.Policy
-	if rule, ok := p.AttributeRule(action, r.Singular, name); ok && !p.Allow(rule, rq.caller, target) {
-		return disallowed(rule)
+func (j *judge[T]) attributeRules(action, name string, value any) error {
+	p := j.rq.s.Policy
+	if rule, ok := p.AttributeRule(action, j.r.Singular, name); ok {
+		if err := j.allow(rule); err != nil {
+			return err
+		}
 	}
 	for _, member := range memberNames(value) {
-		rule, ok := p.AttributeRule(action, r.Singular, name+":"+member)
-		if ok && !p.Allow(rule, rq.caller, target) {
-			return disallowed(rule)
+		if rule, ok := p.AttributeRule(action, j.r.Singular, name+":"+member); ok {
+			if err := j.allow(rule); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -88,9 +120,7 @@ func memberNames(v any) []string {
 	var names []string
 	switch x := v.(type) {
 	case map[string]any:
-		for k := range x {
-			names = append(names, k)
-		}
+		names = slices.Sorted(maps.Keys(x))
 	case []any:
 		seen := map[string]bool{}
 		for _, e := range x {

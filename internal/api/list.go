@@ -268,8 +268,9 @@ func (r *served[T]) page(rq *httpRequest, q *store.Query) (*page, error) {
 	p.reverse = strings.EqualFold(params.Get("page_reverse"), "true")
 	q.Limit, q.Reverse, q.Marker = p.limit, p.reverse, params.Get("marker")
 	if q.Marker != "" {
-		// A marker that is gone is an error of the resource's own type.
-		if _, err := r.Table.Get(rq.read(), q.Marker); err != nil {
+		// A marker that is gone, or of somebody else, is an error of the resource's own
+		// type.
+		if _, err := r.load(rq, rq.read(), q.Marker); err != nil {
 			return nil, err
 		}
 	}

@@ -29,11 +29,11 @@ type Resource[T any] struct {
 	Update     func(tx *store.Tx, old, v *T, rq Request) error
 	Delete     func(tx *store.Tx, v *T) error
 
-	Listing func(rq *httpRequest) error     // before a list or show
-	Filters map[string]Type                 // filters beyond the attributes with Filter
-	Parent  func(tx *store.Tx, v *T) parent // what it belongs to, for policy
-	Actions map[string]Action[T]            // PUT /{path}/{id}/{action}
-	ReadAll bool                            // every caller sees every row
+	Listing func(rq *httpRequest) error              // before a list or show
+	Filters map[string]Type                          // filters beyond the attributes with Filter
+	Parent  func(tx *store.Tx, v *T) (parent, error) // what it belongs to, for policy
+	Actions map[string]Action[T]                     // PUT /{path}/{id}/{action}
+	ReadAll bool                                     // every caller sees every row
 }
 
 // Action is a verb on one noun beyond the usual ones. What it returns is the body
@@ -281,8 +281,8 @@ func (r *served[T]) act(rq *httpRequest, id, name string) error {
 		if err != nil {
 			return err
 		}
-		if !rq.s.Policy.Allow(action.Rule, rq.caller, r.target(tx, v, nil)) {
-			return disallowed(action.Rule)
+		if err := (&judge[T]{r: r, rq: rq, tx: tx, noun: v}).allow(action.Rule); err != nil {
+			return err
 		}
 		if out, err = action.Do(tx, v, body); err != nil {
 			return err

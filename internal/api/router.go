@@ -34,7 +34,7 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router]) *Resourc
 		),
 		Create: func(tx *store.Tx, r *weft.Router, rq Request) error { return svc.CreateRouter(tx, r, withMembers(rq)) },
 		Update: func(tx *store.Tx, old, r *weft.Router, rq Request) error {
-			return svc.UpdateRouter(tx, old, r, rq.Given)
+			return svc.UpdateRouter(tx, old, r, withMembers(rq))
 		},
 		Delete:  svc.DeleteRouter,
 		Actions: actions,

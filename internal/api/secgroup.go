@@ -55,12 +55,12 @@ func SecurityGroupRules(svc GroupService) *Resource[weft.SecurityGroupRule] {
 		CreateBulk: svc.CheckRules,
 		Delete:     svc.DeleteRule,
 		Listing:    defaultGroup(svc),
-		Parent: func(tx *store.Tx, r *weft.SecurityGroupRule) parent {
+		Parent: func(tx *store.Tx, r *weft.SecurityGroupRule) (parent, error) {
 			g, err := store.SecurityGroups.Get(tx, r.SecurityGroupID)
 			if err != nil {
-				return parent{}
+				return parent{}, err
 			}
-			return parent{owner: g.ProjectID}
+			return parent{owner: g.ProjectID}, nil
 		},
 	}
 }

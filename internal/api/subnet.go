@@ -59,13 +59,13 @@ var poolID = Type{Name: "uuid", Validate: func(v any) string {
 
 // networkOf is the network that a noun is on, as policy asks of it; nothing if
 // there is no such network.
-func networkOf[T any](network func(*T) string) func(*store.Tx, *T) parent {
-	return func(tx *store.Tx, v *T) parent {
+func networkOf[T any](network func(*T) string) func(*store.Tx, *T) (parent, error) {
+	return func(tx *store.Tx, v *T) (parent, error) {
 		n, err := store.Networks.Get(tx, network(v))
 		if err != nil {
-			return parent{}
+			return parent{}, err
 		}
 		shared, err := store.NetworkSharedWith(tx, n.ID, tx.Caller.ProjectID)
-		return parent{owner: n.ProjectID, shared: err == nil && shared}
+		return parent{owner: n.ProjectID, shared: shared}, err
 	}
 }

@@ -77,9 +77,13 @@ func (r *served[T]) setTags(rq *httpRequest, id string) error {
 }
 
 func tagList(body map[string]any) ([]string, error) {
-	list, ok := body["tags"].([]any)
-	if !ok || len(body) != 1 {
-		return nil, badRequest("Invalid tags body")
+	v, ok := body["tags"]
+	if !ok {
+		return nil, weft.Invalid("Invalid tags body")
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return nil, weft.Invalid("'%s' is not a list", py(v))
 	}
 	seen := map[string]bool{}
 	out := make([]string, 0, len(list))
@@ -91,15 +95,15 @@ func tagList(body map[string]any) ([]string, error) {
 			seen[tag] = true
 			out = append(out, tag)
 		} else {
-			return nil, badRequest("Invalid input for tags. Reason: Duplicate items in the list: '%s'.", tag)
+			return nil, weft.Invalid("Duplicate items in the list: '%s'", py(list))
 		}
 	}
 	return out, nil
 }
 
 func checkTag(v any) error {
-	if reason := nonEmptyText(255).Validate(v); reason != "" {
-		return badRequest("Invalid input for tags. Reason: %s.", reason)
+	if reason := text(255).Validate(v); reason != "" {
+		return weft.Invalid("%s", reason)
 	}
 	return nil
 }
