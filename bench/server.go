@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weftnet/weft/internal/client"
+)
+
+// server is a weft under measurement.
+type server struct {
+	cmd     *exec.Cmd
+	dir     string
+	base    string // of the Networking API
+	token   string
+	project string
+	http    *http.Client
+}
+
+// launch starts weft and returns when the first request with a token has been
+// answered, and how long that took from the start of the process.
+func launch(ctx context.Context, program, dir string) (*server, time.Duration, error) {
+	s := &server{dir: dir, base: "http://127.0.0.1:9696/v2.0/", http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	log, err := os.Create(dir + ".log")
+	if err != nil {
+		return nil, 0, err
+	}
+	s.cmd = exec.Command(program, "up", "--state-dir", dir, "--host", "bench")
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	begin := time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return nil, 0, err
+	}
+	for time.Since(begin) < 20*time.Second {
+		if err = s.authenticate(ctx); err == nil {
+			var out any
+			if err = s.call("GET", "networks", nil, &out); err == nil {
+				return s, time.Since(begin), nil
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	s.stop()
+	return nil, 0, fmt.Errorf("weft does not answer (see its log): %w", err)
+}
+
+func (s *server) authenticate(ctx context.Context) error {
+	clouds, err := client.ReadClouds(filepath.Join(s.dir, "clouds.yaml"))
+	if err != nil {
+		return err
+	}
+	a := clouds.Clouds["weft"].Auth
+	body := map[string]any{"auth": map[string]any{
+		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{
+			"name": a.Username, "password": a.Password, "domain": map[string]string{"name": "Default"}}}},
+		"scope": map[string]any{"project": map[string]any{"name": a.ProjectName, "domain": map[string]string{"name": "Default"}}}}}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	res, err := s.http.Post(a.AuthURL+"/auth/tokens", "application/json", bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	var t struct {
+		Token struct{ Project struct{ ID string } }
+	}
+	if err := json.NewDecoder(res.Body).Decode(&t); err != nil {
+		return err
+	}
+	s.token, s.project = res.Header.Get("X-Subject-Token"), t.Token.Project.ID
+	if s.token == "" {
+		return errors.New("no token")
+	}
+	return nil
+}
+
+func (s *server) stop() {
+	s.cmd.Process.Signal(os.Interrupt)
+	s.cmd.Wait()
+}
+
+// send does a request and returns the body.
+func (s *server) send(method, path string, body any) ([]byte, error) {
+	var in io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return nil, err
+		}
+		in = bytes.NewReader(data)
+	}
+	req, err := http.NewRequest(method, s.base+path, in)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("X-Auth-Token", s.token)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := s.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode >= 300 {
+		err = fmt.Errorf("%s %s: %d %s", method, path, res.StatusCode, data)
+	}
+	return data, err
+}
+
+func (s *server) call(method, path string, body, out any) error {
+	data, err := s.send(method, path, body)
+	if err != nil || len(data) == 0 {
+		return err
+	}
+	return json.Unmarshal(data, out)
+}
+
+// create posts a noun and returns its id.
+func (s *server) create(collection, noun string, in map[string]any) (string, error) {
+	data, err := s.send("POST", collection, map[string]any{noun: in})
+	if err != nil {
+		return "", err
+	}
+	m := firstID.FindSubmatch(data)
+	if m == nil {
+		return "", fmt.Errorf("no id in %.200s", data)
+	}
+	return string(m[1]), nil
+}
+
+// firstID is cheaper than decoding, and would otherwise be half the load.
+var firstID = regexp.MustCompile(`"id":"([0-9a-f-]{36})"`)
+
+// load is requests done by clients side by side, until count are done or the span is
+// over, whichever comes first.
+func (b *bench) load(what string, clients, count int, do func(i int) error) (result, error) {
+	var next atomic.Int64
+	var mu sync.Mutex
+	var all []time.Duration
+	var failed error
+	var wg sync.WaitGroup
+	begin := time.Now()
+	for range clients {
+		wg.Go(func() {
+			var mine []time.Duration
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= count || count == unlimited && time.Since(begin) > b.span {
+					break
+				}
+				t := time.Now()
+				if err := do(i); err != nil {
+					mu.Lock()
+					failed = err
+					mu.Unlock()
+					break
+				}
+				mine = append(mine, time.Since(t))
+			}
+			mu.Lock()
+			all = append(all, mine...)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	if failed != nil {
+		return result{}, fmt.Errorf("%s: %w", what, failed)
+	}
+	took := time.Since(begin)
+	slices.Sort(all)
+	return result{What: what + ", " + strconv.Itoa(clients) + " client" + map[bool]string{true: "s"}[clients > 1],
+		Value: float64(len(all)) / took.Seconds(), Unit: "/s", P50: all[len(all)/2], P99: all[len(all)*99/100]}, nil
+}
+
+const unlimited = 1 << 40
+
+// pss is the memory of the process, its share of what it shares included, in MiB.
+func (s *server) pss() (float64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	m := regexp.MustCompile(`(?m)^Pss:\s+(\d+) kB`).FindSubmatch(data)
+	if m == nil {
+		return 0, errors.New("no Pss in smaps_rollup")
+	}
+	kb, err := strconv.ParseFloat(string(m[1]), 64)
+	return kb / 1024, err
+}
