@@ -27,7 +27,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 	return &Resource[weft.Port]{
 		Singular: "port", Plural: "ports", Table: store.Ports,
 		Attrs: table(ident(), standard(),
-			ext("standard-attr-tag", row("tags", "CV", []any{}, textList(255))),
+			ext("standard-attr-tag", row("tags", "CV", []any{}, uniqueTexts(255))),
 			[]Attr{
 				row("name", "CUVFS", "", text(255)),
 				row("network_id", "CVFSR", Unset, uuidType),

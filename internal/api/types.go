@@ -235,6 +235,26 @@ var uuidList = Type{Name: "list of uuids", Convert: nullToList, Validate: func(v
 	return ""
 }}
 
+// uniqueTexts is a textList without duplicates.
+func uniqueTexts(limit int) Type {
+	t := textList(limit)
+	inner := t.Validate
+	t.Validate = func(v any) string {
+		if reason := inner(v); reason != "" {
+			return reason
+		}
+		seen := map[any]bool{}
+		for _, x := range v.([]any) {
+			if seen[x] {
+				return fmt.Sprintf("Duplicate items in the list: '%s'", py(v))
+			}
+			seen[x] = true
+		}
+		return ""
+	}
+	return t
+}
+
 func textList(limit int) Type {
 	one := text(limit)
 	return Type{Name: "list of strings", Convert: nullToList, Validate: func(v any) string {
