@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,16 +20,17 @@ import (
 
 // world is everything around an agent, played by the test.
 type world struct {
-	t      *testing.T
-	states chan *host.State
-	events chan link.Event
-	calls  []string          // in order
-	fail   map[string]error  // by call
-	wired  map[string]string // what Wire answers
-	result Result            // what the module dhcp answers
-	sent   []host.Report
-	done   chan error
-	cancel context.CancelFunc
+	sync.Mutex // of what the agent and the test both write
+	t          *testing.T
+	states     chan *host.State
+	events     chan link.Event
+	calls      []string          // in order
+	fail       map[string]error  // by call
+	wired      map[string]string // what Wire answers
+	result     Result            // what the module dhcp answers
+	sent       []host.Report
+	done       chan error
+	cancel     context.CancelFunc
 }
 
 // play runs an agent in a bubble of time.
@@ -42,7 +44,14 @@ func play(t *testing.T, f func(w *world)) {
 			Events:   func(context.Context) (<-chan link.Event, error) { return w.events, w.call("events") },
 			Firewall: func(context.Context, *host.State) error { return w.call("firewall") },
 			Modules: []Module{
-				{"dhcp", func(context.Context, *host.State) (Result, error) { return w.result, w.call("dhcp") }},
+				{"dhcp", func(context.Context, *host.State) (Result, error) {
+					err := w.call("dhcp")
+					w.Lock()
+					defer w.Unlock()
+					r := w.result
+					r.Ports = maps.Clone(r.Ports)
+					return r, err
+				}},
 				{"l3", func(context.Context, *host.State) (Result, error) { return Result{}, w.call("l3") }},
 			}})
 		go func() { w.done <- a.Run(ctx) }()
@@ -56,13 +65,38 @@ func play(t *testing.T, f func(w *world)) {
 }
 
 func (w *world) call(name string) error {
+	w.Lock()
+	defer w.Unlock()
 	w.calls = append(w.calls, name)
 	return w.fail[name]
 }
 
+// breaks makes calls of that name fail, mend makes all work again.
+func (w *world) breaks(name, why string) {
+	w.Lock()
+	defer w.Unlock()
+	w.fail[name] = errors.New(why)
+}
+
+func (w *world) mend() {
+	w.Lock()
+	defer w.Unlock()
+	clear(w.fail)
+}
+
+// set changes what the agent will find.
+func (w *world) set(f func()) {
+	w.Lock()
+	defer w.Unlock()
+	f()
+}
+
 func (w *world) State(ctx context.Context, after int64) (*host.State, error) {
-	if err := w.fail["state"]; err != nil {
-		w.calls = append(w.calls, "state")
+	w.Lock()
+	err := w.fail["state"]
+	w.Unlock()
+	if err != nil {
+		w.call("state")
 		return nil, err
 	}
 	select {
@@ -77,7 +111,7 @@ func (w *world) Report(_ context.Context, r host.Report) error {
 	if err := w.call("report"); err != nil {
 		return err
 	}
-	w.sent = append(w.sent, r)
+	w.set(func() { w.sent = append(w.sent, r) })
 	return nil
 }
 
@@ -85,20 +119,26 @@ func (w *world) Prepare(context.Context, *host.State, bool) error { return w.cal
 
 func (w *world) Wire(_ context.Context, _ *host.State, hold string) (map[string]string, error) {
 	if hold != "" {
-		w.calls = append(w.calls, "hold")
+		w.call("hold")
 	}
-	return maps.Clone(w.wired), w.call("wire")
+	err := w.call("wire")
+	w.Lock()
+	defer w.Unlock()
+	return maps.Clone(w.wired), err
 }
 
 func (w *world) Rewire(_ context.Context, _ *host.State, hold string, ports []string) (map[string]string, error) {
 	if hold != "" {
-		w.calls = append(w.calls, "hold")
+		w.call("hold")
 	}
+	err := w.call("rewire")
+	w.Lock()
+	defer w.Unlock()
 	some := map[string]string{}
 	for _, id := range ports {
 		some[id] = w.wired[id]
 	}
-	return some, w.call("rewire")
+	return some, err
 }
 
 func (w *world) Prune(context.Context, *host.State) error { return w.call("prune") }
@@ -108,6 +148,8 @@ func (w *world) Concerns(e link.Event) bool               { return !strings.HasP
 // did is what the agent has called since did was asked before.
 func (w *world) did() string {
 	synctest.Wait()
+	w.Lock()
+	defer w.Unlock()
 	s := strings.Join(w.calls, " ")
 	w.calls = nil
 	return s
@@ -147,8 +189,10 @@ func simple(revision int64) *host.State {
 func TestPassAndReport(t *testing.T) {
 	play(t, func(w *world) {
 		w.expect("start", "events")
-		w.wired = map[string]string{"p1": "", "p2": "no device"}
-		w.result = Result{Ports: map[string]string{"d": "", "stale": ""}, FloatingIPs: map[string]string{"f": "ACTIVE"}}
+		w.set(func() { w.wired = map[string]string{"p1": "", "p2": "no device"} })
+		w.set(func() {
+			w.result = Result{Ports: map[string]string{"d": "", "stale": ""}, FloatingIPs: map[string]string{"f": "ACTIVE"}}
+		})
 		w.states <- simple(100)
 		w.expect("a state", full+" report")
 		w.told(host.Report{Host: "h1", Revision: 100, FloatingIPs: map[string]string{"f": "ACTIVE"}, Ports: []host.PortReport{
@@ -158,7 +202,7 @@ func TestPassAndReport(t *testing.T) {
 		w.expect("the same with a new revision", full+" report")
 		w.told(host.Report{Host: "h1", Revision: 101, FloatingIPs: map[string]string{"f": "ACTIVE"}})
 
-		w.wired["p2"] = ""
+		w.set(func() { w.wired["p2"] = "" })
 		w.events <- link.Event{Name: "tapp2"}
 		w.expect("a tap", partial+" report")
 		w.told(host.Report{Host: "h1", Revision: 101, FloatingIPs: map[string]string{"f": "ACTIVE"},
@@ -178,9 +222,10 @@ func TestPassAndReport(t *testing.T) {
 func TestFailedModuleStopsNobodyAndIsRetried(t *testing.T) {
 	play(t, func(w *world) {
 		w.did()
-		w.wired = map[string]string{"p1": "", "p2": ""}
-		w.fail["prepare"], w.fail["dhcp"] = errors.New("oops"), errors.New("oops")
-		w.result = Result{Ports: map[string]string{"d": "oops"}}
+		w.set(func() { w.wired = map[string]string{"p1": "", "p2": ""} })
+		w.breaks("prepare", "oops")
+		w.breaks("dhcp", "oops")
+		w.set(func() { w.result = Result{Ports: map[string]string{"d": "oops"}} })
 		w.states <- simple(1)
 		w.expect("failing", full+" report")
 		w.told(host.Report{Host: "h1", Revision: 1, FloatingIPs: map[string]string{}, Ports: []host.PortReport{
@@ -203,8 +248,8 @@ func TestFailedModuleStopsNobodyAndIsRetried(t *testing.T) {
 		time.Sleep(hurried)
 		w.expect("after a long time they do", full)
 
-		clear(w.fail)
-		w.result.Ports["d"] = ""
+		w.mend()
+		w.set(func() { w.result.Ports["d"] = "" })
 		time.Sleep(lastRetry)
 		w.expect("success", full+" report")
 		time.Sleep(time.Hour)
@@ -215,19 +260,19 @@ func TestFailedModuleStopsNobodyAndIsRetried(t *testing.T) {
 func TestFirewallFailureHoldsNewPorts(t *testing.T) {
 	play(t, func(w *world) {
 		w.did()
-		w.wired = map[string]string{"p1": "", "p2": "no device"}
+		w.set(func() { w.wired = map[string]string{"p1": "", "p2": "no device"} })
 		w.states <- simple(1)
 		w.did()
-		w.fail["firewall"] = errors.New("oops")
+		w.breaks("firewall", "oops")
 		w.states <- simple(2)
 		w.expect("hold", "prepare firewall hold wire dhcp l3 prune report")
 		w.told(host.Report{Host: "h1", Revision: 2, FloatingIPs: map[string]string{}})
-		w.wired["p2"] = ""
+		w.set(func() { w.wired["p2"] = "" })
 		w.events <- link.Event{Name: "tapp2"}
 		w.expect("still", "hold rewire report")
 		w.told(host.Report{Host: "h1", Revision: 2, FloatingIPs: map[string]string{}, Ports: []host.PortReport{
 			{ID: "p2", Revision: 8, Reason: "security groups could not be applied: oops"}}})
-		clear(w.fail)
+		w.mend()
 		time.Sleep(firstRetry)
 		w.expect("retry", full+" report")
 	})
@@ -236,7 +281,7 @@ func TestFirewallFailureHoldsNewPorts(t *testing.T) {
 func TestUnwirable(t *testing.T) {
 	play(t, func(w *world) {
 		w.did()
-		w.fail["wire"] = errors.New("no netlink")
+		w.breaks("wire", "no netlink")
 		w.states <- simple(1)
 		w.expect("failing", full+" report")
 		w.told(host.Report{Host: "h1", Revision: 1, FloatingIPs: map[string]string{}, Ports: []host.PortReport{
@@ -247,13 +292,13 @@ func TestUnwirable(t *testing.T) {
 func TestReportIsRepeatedUntilTaken(t *testing.T) {
 	play(t, func(w *world) {
 		w.did()
-		w.wired = map[string]string{"p1": "", "p2": ""}
-		w.fail["report"] = errors.New("server away")
+		w.set(func() { w.wired = map[string]string{"p1": "", "p2": ""} })
+		w.breaks("report", "server away")
 		w.states <- simple(1)
 		w.expect("refused", full+" report")
 		time.Sleep(firstRetry)
 		w.expect("refused again", full+" report")
-		clear(w.fail)
+		w.mend()
 		time.Sleep(2 * firstRetry)
 		w.expect("taken", full+" report")
 		if n := len(w.sent[0].Ports); n != 2 {
@@ -264,13 +309,13 @@ func TestReportIsRepeatedUntilTaken(t *testing.T) {
 
 func TestSourceAway(t *testing.T) {
 	play(t, func(w *world) {
-		w.fail["state"] = errors.New("server away")
+		w.breaks("state", "server away")
 		w.states <- simple(1) // the question under way
 		time.Sleep(time.Minute)
 		if n := strings.Count(w.did(), "state"); n < 5 || n > 20 {
 			t.Errorf("asked %d times in a minute", n)
 		}
-		clear(w.fail)
+		w.mend()
 		time.Sleep(lastRetry)
 		w.states <- simple(2)
 		w.expect("back", full+" report")
@@ -279,7 +324,7 @@ func TestSourceAway(t *testing.T) {
 
 func TestEventsEndAndBeginAgain(t *testing.T) {
 	play(t, func(w *world) {
-		w.wired = map[string]string{"p1": "", "p2": ""}
+		w.set(func() { w.wired = map[string]string{"p1": "", "p2": ""} })
 		w.states <- simple(1)
 		w.did()
 		old := w.events
