@@ -123,7 +123,11 @@ func (t *Table[T]) Find(tx *Tx, where ...Cond) ([]*T, error) {
 	text, args := "SELECT id, doc FROM "+t.Name+" t", []any(nil)
 	clause, args := and(where, args)
 	var out []*T
-	err := tx.Query(text+clause+" ORDER BY id", args, func(scan func(...any) error) error {
+	ask := tx.Query
+	if len(args) > 4 { // a list of its own length: not worth keeping prepared
+		ask = tx.queryOnce
+	}
+	err := ask(text+clause+" ORDER BY id", args, func(scan func(...any) error) error {
 		var id string
 		var doc []byte
 		if err := scan(&id, &doc); err != nil {
