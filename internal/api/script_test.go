@@ -11,10 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/store/storetest"
 )
 
 // TestScripts plays the exchanges in testdata/script, each file against a server
-// of its own. A file is sections, "-- title --"; a section is exchanges:
+// of its own on each kind of database. A file is sections, "-- title --"; a section is exchanges:
 //
 //	alice POST /v2.0/networks {"network": {"name": "n"}}
 //	-> 201 network {"name": "n", "status": "ACTIVE"} as net
@@ -43,15 +46,17 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("no scripts: %v", err)
 	}
 	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := &player{world: newWorld(t), vars: map[string]any{"A": projectA, "B": projectB, "ADMIN": projectAdmin, "NONE": absent}}
-			for _, s := range sections(string(data)) {
-				t.Run(s.title, func(t *testing.T) { p.play(t, s.exchanges) })
-			}
+			storetest.Each(t, func(t *testing.T, db *store.DB) {
+				p := &player{file: file, world: newWorld(t, db), vars: map[string]any{"A": projectA, "B": projectB, "ADMIN": projectAdmin, "NONE": absent}}
+				for _, s := range sections(string(data)) {
+					t.Run(s.title, func(t *testing.T) { p.play(t, s.exchanges) })
+				}
+			})
 		})
 	}
 }
@@ -95,6 +100,7 @@ func sections(text string) []section {
 // player plays exchanges and remembers values of answers.
 type player struct {
 	*world
+	file string
 	vars map[string]any
 }
 
@@ -107,7 +113,7 @@ var (
 func (p *player) play(t *testing.T, exchanges []exchange) {
 	for _, e := range exchanges {
 		if err := p.one(e); err != nil {
-			t.Fatalf("line %d: %s\n%v", e.line, e.ask, err)
+			t.Fatalf("%s:%d: %s\n%v", p.file, e.line, e.ask, err)
 		}
 	}
 }

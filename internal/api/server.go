@@ -5,8 +5,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -145,6 +147,9 @@ func (s *Server) route(rq *httpRequest, id string) error {
 	if !ok {
 		return notFound()
 	}
+	if err := rq.checkText(); err != nil {
+		return err
+	}
 	caller, err := s.Auth(rq.r.Context(), rq.r.Header.Get("X-Auth-Token"))
 	if err != nil {
 		return err
@@ -162,6 +167,20 @@ func (s *Server) route(rq *httpRequest, id string) error {
 		return notAllowed(rq.r.Method)
 	}
 	return s.dispatch(rq, strings.Split(strings.TrimSuffix(rest, "/"), "/"))
+}
+
+// checkText refuses addresses with text in them that no database keeps: PostgreSQL
+// fails on a NUL and on what is not UTF-8. Bodies are checked by their types.
+func (rq *httpRequest) checkText() error {
+	bad := func(s string) bool { return strings.ContainsRune(s, 0) || !utf8.ValidString(s) }
+	wrong := bad(rq.r.URL.Path)
+	for name, values := range rq.query() {
+		wrong = wrong || bad(name) || slices.ContainsFunc(values, bad)
+	}
+	if wrong {
+		return badRequest("The URL contains characters that are not text")
+	}
+	return nil
 }
 
 // dispatch finds the resource by the first segment of the path, or the first two.

@@ -23,7 +23,6 @@ import (
 	"github.com/weftnet/weft/internal/quota"
 	"github.com/weftnet/weft/internal/secgroup"
 	"github.com/weftnet/weft/internal/store"
-	"github.com/weftnet/weft/internal/store/storetest"
 )
 
 // The projects of the world: alice is a member and rob a reader of A, bob is a
@@ -44,17 +43,16 @@ var callers = map[string]*weft.Caller{
 	"guest": {UserID: "u-guest", Roles: []string{"reader"}}, // no project
 }
 
-// world is the Networking API with the real services on an empty database, and
-// a host h1 whose agents are alive.
+// world is the Networking API with the real services on a database, empty so far,
+// and a host h1 whose agents are alive.
 type world struct {
 	t   *testing.T
 	db  *store.DB
 	api http.Handler
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, db *store.DB) *world {
 	t.Helper()
-	db := storetest.SQLite(t)
 	rules, err := policy.New(nil)
 	if err != nil {
 		t.Fatal(err)
