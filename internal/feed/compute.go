@@ -17,6 +17,8 @@ type computation struct {
 	tx     *store.Tx
 	host   string
 	domain string
+	before memory // of the last computation
+	seen   memory // of this one
 
 	out      host.State
 	bound    []*weft.Port // every port bound to the host
@@ -41,7 +43,7 @@ func (c *computation) head() (err error) {
 }
 
 func (c *computation) ports() (err error) {
-	if c.bound, err = store.Ports.Find(c.tx, store.Eq("host_id", c.host)); err != nil {
+	if c.bound, err = c.findPorts(store.Eq("host_id", c.host)); err != nil {
 		return err
 	}
 	for _, p := range c.bound {
@@ -155,9 +157,14 @@ func hostSubnet(s *weft.Subnet) host.Subnet {
 
 // neighbours are all ports of the given networks, wherever they are.
 func (c *computation) neighbours(networks map[string]bool) (map[string][]*weft.Port, error) {
-	all, err := store.Ports.Find(c.tx, store.In("network_id", keysOf(networks)...))
+	elsewhere, err := c.findPorts(store.In("network_id", keysOf(networks)...), store.Where("t.host_id <> ?", c.host))
 	out := map[string][]*weft.Port{}
-	for _, p := range all {
+	for _, p := range c.bound {
+		if networks[p.NetworkID] {
+			out[p.NetworkID] = append(out[p.NetworkID], p)
+		}
+	}
+	for _, p := range elsewhere {
 		out[p.NetworkID] = append(out[p.NetworkID], p)
 	}
 	return out, err
@@ -224,7 +231,7 @@ func (c *computation) peers() (map[string][]host.Peer, error) {
 			tunnelled[id] = true
 		}
 	}
-	remote, err := store.Ports.Find(c.tx, store.In("network_id", keysOf(tunnelled)...), store.Where("t.host_id NOT IN ('', ?)", c.host))
+	remote, err := c.findPorts(store.In("network_id", keysOf(tunnelled)...), store.Where("t.host_id NOT IN ('', ?)", c.host))
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type Feed struct {
 	Config
 	mu       sync.Mutex
 	interest interest // of the last state given
+	memory   memory   // of that too
 }
 
 // New makes a feed.
@@ -63,9 +64,13 @@ func (f *Feed) State(ctx context.Context, after int64) (*host.State, error) {
 
 func (f *Feed) compute(ctx context.Context) (*host.State, error) {
 	start := time.Now()
+	f.mu.Lock()
+	before := f.memory
+	f.mu.Unlock()
 	var st *host.State
+	seen := make(memory, len(before))
 	err := f.DB.View(ctx, weft.SystemCaller("feed"), func(tx *store.Tx) error {
-		c := &computation{tx: tx, host: f.Host, domain: f.Domain}
+		c := &computation{tx: tx, host: f.Host, domain: f.Domain, before: before, seen: seen}
 		var err error
 		st, err = c.state()
 		return err
@@ -74,7 +79,7 @@ func (f *Feed) compute(ctx context.Context) (*host.State, error) {
 		return nil, fmt.Errorf("computing the state of host %s: %w", f.Host, err)
 	}
 	f.mu.Lock()
-	f.interest = interestOf(st)
+	f.interest, f.memory = interestOf(st), seen
 	f.mu.Unlock()
 	f.Log.Debug("host state", "host", f.Host, "revision", st.Revision, "ports", len(st.Ports), "networks", len(st.Networks),
 		"routers", len(st.Routers), "took", time.Since(start))
