@@ -31,7 +31,7 @@ func (a *Agent) settle(s *host.State, reasons map[string]string) {
 		case weft.TypeVXLAN:
 			a.settled[vxlanName(n.Segment.ID)] = settled{a.index[bridge], n.MTU}
 		case weft.TypeVLAN:
-			a.settled[vlanName(a.cfg.Physnets[n.Segment.PhysicalNetwork], n.Segment.ID)] = settled{a.index[bridge], n.MTU}
+			a.settled[host.VLANDevice(a.cfg.Physnets[n.Segment.PhysicalNetwork], n.Segment.ID)] = settled{a.index[bridge], n.MTU}
 		}
 	}
 	for tap := range served(s) {

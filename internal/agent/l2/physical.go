@@ -2,8 +2,6 @@ package l2
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -54,23 +52,12 @@ func (p *planner) flat(n *host.Network) ([]Op, error) {
 	return append(ops, move(n.ID, l.Name, bridge, p.o.addrs[l.Index], p.o.routes[l.Index])...), nil
 }
 
-// vlanName is the sub-interface of a physical interface, cut to what the kernel
-// takes with a hash in the place of what is cut off.
-func vlanName(parent string, vid uint32) string {
-	name := fmt.Sprintf("%s.%d", parent, vid)
-	if len(name) < unix.IFNAMSIZ {
-		return name
-	}
-	sum := sha256.Sum256([]byte(parent))
-	return fmt.Sprintf("%s%s.%d", parent[:4], hex.EncodeToString(sum[:3]), vid)
-}
-
 func (p *planner) vlan(n *host.Network) ([]Op, error) {
 	parent, err := p.physical(n)
 	if err != nil {
 		return nil, err
 	}
-	name, bridge := vlanName(parent.Name, n.Segment.ID), host.BridgeName(n.ID)
+	name, bridge := host.VLANDevice(parent.Name, n.Segment.ID), host.BridgeName(n.ID)
 	want := link.VLAN{Parent: parent.Index, ID: uint16(n.Segment.ID)}
 	var ops []Op
 	if !parent.Up {

@@ -348,10 +348,10 @@ ip link set eth1 nomaster
 }
 
 func TestVLANName(t *testing.T) {
-	if got := vlanName("eth1", 4094); got != "eth1.4094" {
+	if got := host.VLANDevice("eth1", 4094); got != "eth1.4094" {
 		t.Errorf("vlanName = %s", got)
 	}
-	long, similar := vlanName("enp130s0f1np1", 4094), vlanName("enp130s0f1np0", 4094)
+	long, similar := host.VLANDevice("enp130s0f1np1", 4094), host.VLANDevice("enp130s0f1np0", 4094)
 	if len(long) > 15 || long == similar {
 		t.Errorf("vlanName = %s and %s", long, similar)
 	}

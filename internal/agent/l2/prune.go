@@ -20,7 +20,7 @@ func wanted(cfg *Config, s *host.State) map[string]bool {
 		case weft.TypeVXLAN:
 			names[vxlanName(n.Segment.ID)] = true
 		case weft.TypeVLAN:
-			names[vlanName(cfg.Physnets[n.Segment.PhysicalNetwork], n.Segment.ID)] = true
+			names[host.VLANDevice(cfg.Physnets[n.Segment.PhysicalNetwork], n.Segment.ID)] = true
 		}
 	}
 	return names
