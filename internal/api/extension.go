@@ -14,9 +14,12 @@ type extension struct{ alias, name, updated, description string }
 var extensions = []extension{
 	{"address-scope", "Address scope", "2015-07-26T10:00:00-00:00", "Address scopes extension."},
 	{"agent", "agent", "2013-02-03T10:00:00-00:00", "The agent management extension."},
+	{"agent_sort_key", "Agents Sort Key", "2013-02-03T10:00:00-00:00", "Allow sorting agents"},
 	{"allowed-address-pairs", "Allowed Address Pairs", "2013-07-23T10:00:00-00:00", "Provides allowed address pairs"},
 	{"availability_zone", "Availability Zone", "2015-01-01T10:00:00-00:00", "The availability zone extension."},
+	{"availability_zone_filter", "Availability Zone Filter Extension", "2018-06-22T10:00:00-00:00", "Add filter parameters to AvailabilityZone resource"},
 	{"binding", "Port Binding", "2014-02-03T10:00:00-00:00", "Expose port bindings of a virtual port to external application"},
+	{"data-plane-status", "Port data plane status extension", "2017-01-24T10:00:00-00:00", "Status of the underlying data plane."},
 	{"default-subnetpools", "Default Subnetpools", "2016-02-18T18:00:00-00:00", "Provides ability to mark and use a subnetpool as the default."},
 	{"dns-integration", "DNS Integration", "2015-08-15T18:00:00-00:00", "Provides integration with DNS."},
 	{"empty-string-filtering", "Empty String Filtering Extension", "2018-05-01T10:00:00-00:00", "Allow filtering by attributes with empty string value"},
@@ -30,6 +33,7 @@ var extensions = []extension{
 	{"ip-substring-filtering", "IP address substring filtering", "2017-11-28T09:00:00-00:00", "Provides IP address substring filtering when listing ports"},
 	{"ip_allocation", "IP Allocation", "2016-06-10T23:00:00-00:00", "IP allocation extension."},
 	{"l2_adjacency", "L2 Adjacency", "2016-04-12T16:00:00-00:00", "Display L2 Adjacency for Neutron Networks."},
+	{"l3-port-ip-change-not-allowed", "Prevent L3 router ports IP address change extension", "2018-10-09T10:00:00-00:00", "Prevent change of IP address for some L3 router ports"},
 	{"multi-provider", "Multi Provider Network", "2013-06-27T10:00:00-00:00", "Expose mapping of virtual networks to multiple physical networks"},
 	{"net-mtu", "Network MTU", "2015-03-25T10:00:00-00:00", "Provides MTU attribute for a network resource."},
 	{"net-mtu-writable", "Network MTU (writable)", "2017-07-12T00:00:00-00:00", "Provides a writable MTU attribute for a network resource."},
@@ -40,6 +44,7 @@ var extensions = []extension{
 	{"port-security-groups-filtering", "Port filtering on security groups", "2018-01-09T09:00:00-00:00", "Provides security groups filtering when listing ports"},
 	{"project-id", "project_id field enabled", "2016-09-09T09:09:09-09:09", "Extension that indicates that project_id field is enabled."},
 	{"provider", "Provider Network", "2012-09-07T10:00:00-00:00", "Expose mapping of virtual networks to physical networks"},
+	{"quota-check-limit", "Quota engine limit check", "2021-09-08T16:00:00-00:00", "Support for checking the resource usage before applying a new quota limit"},
 	{"quota_details", "Quota details management support", "2017-02-10T10:00:00-00:00", "Expose functions for quotas usage statistics per project"},
 	{"quotas", "Quota management support", "2012-07-29T10:00:00-00:00", "Expose functions for quotas management per project"},
 	{"rbac-policies", "RBAC Policies", "2015-06-17T12:15:12-00:00", "Allows creation and modification of policies that control project access to resources."},
@@ -60,6 +65,7 @@ var extensions = []extension{
 	{"stateful-security-group", "Stateful security group", "2019-11-26T09:00:00-00:00", "Indicates if the security group is stateful or not"},
 	{"subnet-service-types", "Subnet service types", "2016-03-15T18:00:00-00:00", "Provides ability to set the subnet service_types field"},
 	{"subnet_allocation", "Subnet Allocation", "2015-03-30T10:00:00-00:00", "Enables allocation of subnets from a subnet pool"},
+	{"tag-ports-during-bulk-creation", "Tag Ports During Bulk Creation", "2019-12-29T19:00:00-00:00", "Allow to tag ports during bulk creation"},
 }
 
 func (e extension) json() map[string]any {
