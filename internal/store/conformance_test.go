@@ -166,6 +166,83 @@ func TestRefusedStatement(t *testing.T) {
 	})
 }
 
+// Writers that are committed together fail alone: what one undoes is its own.
+func TestGroupsFailAlone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		const writers = 12
+		boom := errors.New("boom")
+		hold := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() { // while this one runs, the others queue up and become a group
+			db.Update(t.Context(), admin(), func(*store.Tx) error { <-hold; return nil })
+		})
+		results := make([]error, writers)
+		for w := range writers {
+			wg.Go(func() {
+				results[w] = db.Update(t.Context(), admin(), func(tx *store.Tx) error {
+					if err := store.Networks.Insert(tx, network(fmt.Sprint(w), "p1")); err != nil {
+						return err
+					}
+					switch w % 3 {
+					case 1:
+						return boom
+					case 2: // a statement that the engine refuses
+						_, err := tx.Exec("INSERT INTO subnets (id) VALUES (?)", "x")
+						return err
+					}
+					return nil
+				})
+			})
+		}
+		time.Sleep(50 * time.Millisecond)
+		close(hold)
+		wg.Wait()
+		want := []string{}
+		for w, err := range results {
+			if (err == nil) != (w%3 == 0) || w%3 == 1 && !errors.Is(err, boom) {
+				t.Errorf("writer %d: %v", w, err)
+			}
+			if w%3 == 0 {
+				want = append(want, fmt.Sprint(w))
+			}
+		}
+		got := names(t, db, store.Query{})
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("networks (-want +got):\n%s", diff)
+		}
+		if head, err := db.Read(t.Context(), admin()).Head(); err != nil || head != int64(len(want)) {
+			t.Errorf("change log at %d, error %v", head, err)
+		}
+	})
+}
+
+// A panic is its own caller's, not that of whoever committed for it.
+func TestPanicStaysHome(t *testing.T) {
+	db := storetest.SQLite(t)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); (p != nil) != (i%4 == 0) {
+					t.Errorf("writer %d recovered %v", i, p)
+				}
+			}()
+			db.Update(t.Context(), admin(), func(tx *store.Tx) error {
+				if i%4 == 0 {
+					panic("oops")
+				}
+				return store.Networks.Insert(tx, network("n", "p1"))
+			})
+		})
+	}
+	wg.Wait()
+	if n, err := store.Networks.Count(db.Read(t.Context(), admin())); n != 15 || err != nil {
+		t.Errorf("%d networks, error %v", n, err)
+	}
+}
+
 // A reader that follows the log sees every change of several writers once, in
 // order, although they write at the same time: numbers become visible in order.
 func TestLogOrder(t *testing.T) {

@@ -20,10 +20,11 @@ type DB struct {
 	log     *slog.Logger
 	now     func() time.Time
 
-	writer   sync.Mutex // queues this process's writers, so that they do not spin on the engine's lock
-	conn     *writer    // guarded by writer
-	stmts    sync.Map   // text -> *sql.Stmt, on the read pool
-	head     *signal    // broadcast after every commit that wrote to the change log
+	queue    queue      // of this process's writers, so that they do not spin on the engine's lock
+	writer   sync.Mutex // guards conn
+	conn     *writer
+	stmts    sync.Map // text -> *sql.Stmt, on the read pool
+	head     *signal  // broadcast after every commit that wrote to the change log
 	stopping context.CancelFunc
 }
 
@@ -96,33 +97,6 @@ func (db *DB) Close() error {
 
 // Dialect names the engine: "sqlite" or "postgresql".
 func (db *DB) Dialect() string { return db.dialect.name() }
-
-// Update runs fn in a transaction that may write, and commits it durably when fn
-// returns nil. Writers run one at a time. fn must not call Update or View. Once
-// begun, a transaction is not cut short by the end of ctx: it is brief, and
-// cutting it would cost the connection.
-func (db *DB) Update(ctx context.Context, caller *weft.Caller, fn func(*Tx) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	ctx = context.WithoutCancel(ctx)
-	db.writer.Lock()
-	defer db.writer.Unlock()
-	w, err := db.writerConn(ctx)
-	if err != nil {
-		return err
-	}
-	tx := &Tx{ctx: ctx, db: db, writer: w, Caller: caller, loaded: map[string][]byte{}}
-	err = tx.run(fn)
-	if err == nil && tx.logged > 0 {
-		db.head.broadcast()
-	}
-	if w.broken {
-		w.close()
-		db.conn = nil
-	}
-	return err
-}
 
 // View runs fn on one consistent snapshot.
 func (db *DB) View(ctx context.Context, caller *weft.Caller, fn func(*Tx) error) error {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 )
 
@@ -30,7 +31,8 @@ func (w *writer) close() {
 	for _, st := range w.stmts {
 		st.Close()
 	}
-	// Raw with ErrBadConn is database/sql's way to discard a connection.
+	// Not back into the pool: this is database/sql's way to discard a connection.
+	w.conn.Raw(func(any) error { return driver.ErrBadConn })
 	w.conn.Close()
 }
 
@@ -55,34 +57,4 @@ func (w *writer) control(ctx context.Context, text string) error {
 		w.broken = true
 	}
 	return err
-}
-
-// run brackets fn with begin and commit or rollback.
-func (tx *Tx) run(fn func(*Tx) error) (err error) {
-	w, d := tx.writer, tx.db.dialect
-	if err := w.control(tx.ctx, d.begin()); err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
-	}
-	done := false
-	defer func() {
-		if !done { // an error, or a panic on its way up
-			w.control(tx.ctx, "ROLLBACK")
-		}
-	}()
-	if err := d.lockWriter(tx); err != nil {
-		return fmt.Errorf("waiting for the writer lock: %w", err)
-	}
-	if err := fn(tx); err != nil {
-		return err
-	}
-	if tx.logged > 0 {
-		if err := d.notify(tx); err != nil {
-			return fmt.Errorf("announcing the change: %w", err)
-		}
-	}
-	if err := w.control(tx.ctx, "COMMIT"); err != nil {
-		return fmt.Errorf("committing: %w", err)
-	}
-	done = true
-	return nil
 }

@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/weftnet/weft"
+)
+
+// A commit costs more than all else in a transaction, and it costs the same for
+// several as for one. So writers that queue up while one commits are committed
+// together: each runs in a savepoint of its own, one after the other, sees what those
+// before it did, and is undone alone if it fails. Each is acknowledged after the
+// common commit.
+
+// job is one call of Update.
+type job struct {
+	ctx    context.Context
+	caller *weft.Caller
+	fn     func(*Tx) error
+
+	err      error
+	panicked any
+	logged   int
+	done     chan struct{} // closed when err is final
+	lead     chan struct{} // closed when this job's goroutine is to commit the next group
+}
+
+// queue is the writers of this process that wait.
+type queue struct {
+	mu      sync.Mutex
+	waiting []*job
+	led     bool // somebody commits, or has been asked to
+}
+
+// largestGroup bounds how long the first of a group waits for the last.
+const largestGroup = 64
+
+// enter adds a job and reports whether its goroutine is to lead.
+func (q *queue) enter(j *job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, j)
+	lead := !q.led
+	q.led = true
+	return lead
+}
+
+// take takes the next group.
+func (q *queue) take() []*job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.waiting), largestGroup)
+	group := q.waiting[:n:n]
+	q.waiting = q.waiting[n:]
+	return group
+}
+
+// hand passes the lead on to whoever waits first, so that nobody commits for others
+// for long.
+func (q *queue) hand() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		q.led = false
+		return
+	}
+	close(q.waiting[0].lead)
+}
+
+// Update runs fn in a transaction that may write, and commits it durably when fn
+// returns nil. Writers run one at a time. fn must not call Update or View, and may
+// run on another goroutine. Once begun, a transaction is not cut short by the end of
+// ctx: it is brief, and cutting it would cost the connection.
+func (db *DB) Update(ctx context.Context, caller *weft.Caller, fn func(*Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	j := &job{ctx: context.WithoutCancel(ctx), caller: caller, fn: fn, done: make(chan struct{}), lead: make(chan struct{})}
+	if db.queue.enter(j) {
+		db.leadGroup()
+	}
+	select {
+	case <-j.done:
+	case <-j.lead:
+		db.leadGroup()
+		<-j.done
+	}
+	if j.panicked != nil {
+		panic(j.panicked)
+	}
+	return j.err
+}
+
+// leadGroup commits one group. The leader's own job is in it: it is the first that
+// waits.
+func (db *DB) leadGroup() {
+	group := db.queue.take()
+	db.commitGroup(group)
+	for _, j := range group {
+		close(j.done)
+	}
+	db.queue.hand()
+}
+
+func (db *DB) commitGroup(group []*job) {
+	db.writer.Lock()
+	defer db.writer.Unlock()
+	ctx := group[0].ctx
+	w, err := db.writerConn(ctx)
+	if err == nil {
+		err = db.transact(ctx, w, group)
+	}
+	logged := 0
+	for _, j := range group {
+		if j.err == nil {
+			j.err = err
+		}
+		if j.err == nil {
+			logged += j.logged
+		}
+	}
+	if logged > 0 {
+		db.head.broadcast()
+	}
+	if w != nil && w.broken {
+		w.close()
+		db.conn = nil
+	}
+}
+
+// transact runs a group between begin and commit. The error is that of the whole
+// group; those of single jobs are in the jobs.
+func (db *DB) transact(ctx context.Context, w *writer, group []*job) error {
+	if err := w.control(ctx, db.dialect.begin()); err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	own := &Tx{ctx: ctx, db: db, writer: w}
+	if err := db.dialect.lockWriter(own); err != nil {
+		w.control(ctx, "ROLLBACK")
+		return fmt.Errorf("waiting for the writer lock: %w", err)
+	}
+	succeeded, logged := 0, 0
+	for _, j := range group {
+		if j.err = db.runJob(w, j, len(group) > 1); j.err == nil {
+			succeeded++
+			logged += j.logged
+		}
+		if w.broken {
+			w.control(ctx, "ROLLBACK")
+			return fmt.Errorf("the connection to the database broke")
+		}
+	}
+	if succeeded == 0 {
+		w.control(ctx, "ROLLBACK")
+		return nil
+	}
+	if logged > 0 {
+		if err := db.dialect.notify(own); err != nil {
+			w.control(ctx, "ROLLBACK")
+			return fmt.Errorf("announcing the change: %w", err)
+		}
+	}
+	if err := w.control(ctx, "COMMIT"); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	return nil
+}
+
+// runJob runs one job; with others in the group, in a savepoint, so that its failure
+// undoes nothing but itself.
+func (db *DB) runJob(w *writer, j *job, shared bool) (err error) {
+	if shared {
+		if err := w.control(j.ctx, "SAVEPOINT job"); err != nil {
+			return fmt.Errorf("beginning a transaction: %w", err)
+		}
+	}
+	tx := &Tx{ctx: j.ctx, db: db, writer: w, Caller: j.caller, loaded: map[string][]byte{}}
+	if err = j.call(tx); err == nil {
+		j.logged = tx.logged
+	}
+	if !shared {
+		return err
+	}
+	if err != nil {
+		if undo := w.control(j.ctx, "ROLLBACK TO SAVEPOINT job"); undo != nil {
+			return fmt.Errorf("undoing after %w: %w", err, undo)
+		}
+	}
+	if release := w.control(j.ctx, "RELEASE SAVEPOINT job"); release != nil {
+		return release
+	}
+	return err
+}
+
+// call runs fn, and keeps a panic for the goroutine that asked.
+func (j *job) call(tx *Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			j.panicked, err = p, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return j.fn(tx)
+}
