@@ -212,35 +212,49 @@ func (b *bench) memory(context.Context) error {
 // rounds is how many ports are plugged.
 const rounds = 50
 
-// packets measures how soon a port works: to ACTIVE, and to the answer of DHCP.
+// packets measures how soon a port works, to ACTIVE and to the answer of DHCP: on a
+// network of its own, and on the one with all the ports.
 func (b *bench) packets(ctx context.Context) error {
+	small, err := b.server.create("networks", "network", map[string]any{"name": "small"})
+	if err != nil {
+		return err
+	}
+	if _, err := b.server.create("subnets", "subnet", map[string]any{"network_id": small, "ip_version": 4, "cidr": "10.9.0.0/24"}); err != nil {
+		return err
+	}
+	if err := b.plugAll(ctx, small, "s", "on a small network", aim{38, 1900}); err != nil {
+		return err
+	}
+	return b.plugAll(ctx, made.network, "l", fmt.Sprintf("on a network of %d ports", b.ports), aim{})
+}
+
+func (b *bench) plugAll(ctx context.Context, network, prefix, where string, a aim) error {
 	var active, leased []time.Duration
 	for i := range rounds {
-		toActive, toLease, err := b.plugged(ctx, i)
+		toActive, toLease, err := b.plugged(ctx, network, fmt.Sprint("bench-", prefix, i))
 		if err != nil {
 			return err
 		}
 		active, leased = append(active, toActive), append(leased, toLease)
 	}
-	b.median("POST port to ACTIVE", active, aim{38, 1900})
-	b.median("POST port to DHCP answer", leased, aim{38, 1900})
+	b.median("POST port to ACTIVE, "+where, active, a)
+	b.median("POST port to DHCP answer, "+where, leased, a)
 	return nil
 }
 
 func (b *bench) median(what string, list []time.Duration, a aim) {
 	slices.Sort(list)
 	mid := list[len(list)/2]
-	b.add(result{What: what + fmt.Sprintf(", median of %d", len(list)), Value: float64(mid.Microseconds()) / 1000, Unit: "ms",
+	b.add(result{What: what + fmt.Sprintf(": median of %d", len(list)), Value: float64(mid.Microseconds()) / 1000, Unit: "ms",
 		P50: mid, P99: list[len(list)*99/100], Target: a.target, Neutron: a.neutron})
 }
 
-func (b *bench) plugged(ctx context.Context, i int) (active, leased time.Duration, err error) {
+func (b *bench) plugged(ctx context.Context, network, ns string) (active, leased time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	ns := fmt.Sprint("bench", i)
 	begin := time.Now()
 	var made1 struct{ Port weft.Port }
-	err = b.server.call("POST", "ports", map[string]any{"port": map[string]any{"network_id": made.network, "binding:host_id": "bench", "device_owner": "compute:bench"}}, &made1)
+	err = b.server.call("POST", "ports", map[string]any{"port": map[string]any{"network_id": network, "binding:host_id": "bench", "device_owner": "compute:bench"}}, &made1)
 	if err != nil {
 		return 0, 0, err
 	}
