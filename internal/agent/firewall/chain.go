@@ -35,6 +35,7 @@ func baseChains() []nft.Chain {
 			{fromPort, nft.Jump("spoof")}}},
 		// To the host itself, and nobody else's rules to ask.
 		{Name: "input", Hook: hook(nftables.ChainHookInput, atFilter), Rules: []nft.Rule{
+			{nft.InSet("nohost", nft.IIF), nft.Drop},
 			{fromPort, nft.Jump("egress")}, clearMark}},
 		{Name: "forward", Hook: hook(nftables.ChainHookForward, atFilter), Rules: []nft.Rule{
 			{fromPort, nft.Jump("egress")},

@@ -100,11 +100,11 @@ func bridges(h *link.Handle, s *host.State) map[string]weft.MAC {
 	out := map[string]weft.MAC{}
 	for i := range s.Networks {
 		n := &s.Networks[i]
-		switch n.Segment.Type {
-		case weft.TypeFlat, weft.TypeVLAN, weft.TypeLocal:
-			if l, err := h.ByName(host.BridgeName(n.ID)); err == nil {
-				out[n.ID] = l.MAC
-			}
+		if !hostMayBeOn(n.Segment) {
+			continue
+		}
+		if l, err := h.ByName(host.BridgeName(n.ID)); err == nil {
+			out[n.ID] = l.MAC
 		}
 	}
 	return out

@@ -61,17 +61,20 @@ type site struct {
 // plan is the tables of a host in a State, in the order in which they are to be in
 // force.
 func plan(s *host.State, at site, t tracker) []nft.Table {
-	filter := planFilter(s, devices(s, at.physnets), at)
+	filter := planFilter(s, devices(s, at.physnets), closedDevices(s, at.physnets), at)
 	return t.add(filter)
 }
 
-func planFilter(s *host.State, devs []device, at site) nft.Table {
+func planFilter(s *host.State, devs, closed []device, at site) nft.Table {
 	f := newFilter(s)
 	for _, d := range devs {
 		f.zones.put(d.mark(at.zones), nft.Name(d.name))
 		if mac, ok := at.bridges[d.network]; ok {
 			f.tohost.add(nft.Name(d.name), nft.MAC(mac))
 		}
+	}
+	for _, d := range closed {
+		f.nohost.add(nft.Name(d.name))
 	}
 	stateless := statelessGroups(s)
 	for i := range s.Ports {
@@ -83,7 +86,7 @@ func planFilter(s *host.State, devs []device, at site) nft.Table {
 	t := nft.Table{Family: nft.Bridge, Name: filterTable, Chains: append(baseChains(), spoofChains()...)}
 	t.Chains = append(t.Chains, f.arp, f.nd, f.ip4, f.ip6, egress(), ingress())
 	t.Chains = append(t.Chains, f.combo...)
-	for _, s := range []*set{&f.zones, &f.tohost, &f.filtered, &f.stateful, &f.stateless, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
+	for _, s := range []*set{&f.zones, &f.tohost, &f.nohost, &f.filtered, &f.stateful, &f.stateless, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
 		t.Sets = append(t.Sets, s.Set)
 	}
 	t.Sets = append(t.Sets, f.members...)
@@ -110,7 +113,7 @@ type filter struct {
 	state    *host.State
 	compiler *compiler
 
-	zones, tohost, filtered, stateful, stateless, macs, macOnly, senders4, senders6, out, in set
+	zones, tohost, nohost, filtered, stateful, stateless, macs, macOnly, senders4, senders6, out, in set
 
 	arp, nd, ip4, ip6 nft.Chain // senders that are prefixes
 
@@ -124,6 +127,7 @@ func newFilter(s *host.State) *filter {
 		state: s, compiler: newCompiler(s), combos: map[string][]string{},
 		zones:     newMap("zones", &lookupMark),
 		tohost:    newSet("tohost", nft.IfName, nft.Ether),
+		nohost:    newSet("nohost", nft.IfName),
 		filtered:  newSet("filtered", nft.IfName),
 		stateful:  newSet("stateful", nft.Ether),
 		stateless: newSet("stateless", nft.IfName),

@@ -248,6 +248,7 @@ func TestOneMorePort(t *testing.T) {
 	}
 	want := []string{
 		`add element zones { "tap000003e8-e8" : 0x7700e36c }`,
+		`add element nohost { "tap000003e8-e8" }`,
 		`add element filtered { "tap000003e8-e8" }`,
 		`add element stateful { fa:16:3e:00:03:e8 }`,
 		`add element macs { "tap000003e8-e8" . fa:16:3e:00:03:e8 }`,

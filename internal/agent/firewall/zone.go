@@ -3,6 +3,7 @@ package firewall
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/nft"
@@ -84,9 +85,31 @@ func devices(s *host.State, physnets map[string]string) []device {
 	for i := range s.Ports {
 		tracked[s.Ports[i].NetworkID] = tracked[s.Ports[i].NetworkID] || filtered(&s.Ports[i])
 	}
+	return slices.DeleteFunc(allDevices(s, physnets), func(d device) bool { return !tracked[d.network] })
+}
+
+// closedDevices is everything on the bridges of networks on which the host itself
+// has no business. A bridge needs no address for the host to hear what is sent to
+// the bridge's MAC, or to answer for the addresses it has elsewhere.
+func closedDevices(s *host.State, physnets map[string]string) []device {
+	closed := map[string]bool{}
+	for i := range s.Networks {
+		closed[s.Networks[i].ID] = !hostMayBeOn(s.Networks[i].Segment)
+	}
+	return slices.DeleteFunc(allDevices(s, physnets), func(d device) bool { return !closed[d.network] })
+}
+
+// hostMayBeOn reports whether the host may have addresses on a network, or be a
+// router there: not on one that is tenants' alone.
+func hostMayBeOn(s host.Segment) bool {
+	return s.Type == weft.TypeFlat || s.Type == weft.TypeVLAN || s.Type == weft.TypeLocal
+}
+
+// allDevices is everything that belongs on the bridges.
+func allDevices(s *host.State, physnets map[string]string) []device {
 	var out []device
 	add := func(network, name string, stateless bool) {
-		if tracked[network] && name != "" {
+		if name != "" {
 			out = append(out, device{name, network, stateless})
 		}
 	}
