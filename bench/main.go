@@ -203,7 +203,7 @@ func (b *bench) all(ctx context.Context) error {
 			b.server.stop()
 		}
 	}()
-	for _, step := range []func(context.Context) error{b.commits, b.start, b.api, b.lists, b.memory, b.packets, b.commits} {
+	for _, step := range []func(context.Context) error{b.commits, b.start, b.firstPackets, b.api, b.lists, b.memory, b.packets, b.commits} {
 		if err := step(ctx); err != nil {
 			return err
 		}
