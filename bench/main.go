@@ -110,6 +110,7 @@ type bench struct {
 	dir     string
 	server  *server
 	results []result
+	plugs   []string // ports plugged so far
 }
 
 // result is a line of the table. Value is in Unit; Target and Neutron are 0 where

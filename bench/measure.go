@@ -213,9 +213,21 @@ func (b *bench) memory(context.Context) error {
 const rounds = 50
 
 // firstPackets measures how soon a port works in a new cloud, to ACTIVE and to the
-// answer of DHCP.
+// answer of DHCP. The ports go again: on a host with a member of a group, every port
+// that joins the group is work for the agent too, which is not what api measures.
 func (b *bench) firstPackets(ctx context.Context) error {
-	return b.plugOnNew(ctx, "first", "10.8.0.0/24", "in a new cloud", aim{38, 1900})
+	if err := b.plugOnNew(ctx, "first", "10.8.0.0/24", "in a new cloud", aim{38, 1900}); err != nil {
+		return err
+	}
+	for i, id := range b.plugs {
+		if err := plug.Detach(ctx, id, fmt.Sprint("bench-first", i)); err != nil {
+			return err
+		}
+		if _, err := b.server.send("DELETE", "ports/"+id, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // packets measures the same after all the work, on a host that carries routers, in a
@@ -269,6 +281,7 @@ func (b *bench) plugged(ctx context.Context, network, ns string) (active, leased
 		return 0, 0, err
 	}
 	p := made1.Port
+	b.plugs = append(b.plugs, p.ID)
 	if err := plug.Attach(ctx, plug.Spec{PortID: p.ID, MAC: p.MAC, MTU: 1450, Namespace: ns}); err != nil {
 		return 0, 0, err
 	}
