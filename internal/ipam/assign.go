@@ -198,6 +198,9 @@ func (a *assignment) mustSubnet(id string) (*weft.Subnet, error) {
 	if sn := a.subnet(id); sn != nil {
 		return sn, nil
 	}
+	if _, err := store.Subnets.Get(a.tx, id); err != nil {
+		return nil, err // SubnetNotFound, where there is none at all
+	}
 	return nil, weft.Invalid("Failed to create port on network %s, because fixed_ips included invalid subnet %s", a.rq.NetworkID, id)
 }
 
