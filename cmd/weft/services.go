@@ -28,7 +28,7 @@ func newServices(cfg config.Config) services {
 	groups := secgroup.New(q)
 	c := core.New(core.Config{BaseMAC: cfg.BaseMAC, DNSDomain: cfg.DNSDomain, MaxDNSServers: cfg.MaxDNSServers,
 		MaxHostRoutes: cfg.MaxHostRoutes, MaxAddressPairs: cfg.MaxAddressPairs}, drivers(cfg))
-	r := l3.New(c)
+	r := l3.New(c, cfg.AgentDownTime)
 	c.DefaultGroup, c.CheckGroups = groups.DefaultGroup, groups.CheckGroups
 	c.NetworkUpdating = append(c.NetworkUpdating, r.NetworkUpdating)
 	c.NetworkDeleting = append(c.NetworkDeleting, r.NetworkDeleting)

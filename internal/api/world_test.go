@@ -75,7 +75,7 @@ func register(s *api.Server, limits *quota.Service) {
 	groups := secgroup.New(limits)
 	c := core.New(core.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeVXLAN}, MTU: mtu}, types,
 		[]ml2.Mechanism{linuxbridge.New(75 * time.Second)}))
-	r := l3.New(c)
+	r := l3.New(c, 75*time.Second)
 	c.DefaultGroup, c.CheckGroups = groups.DefaultGroup, groups.CheckGroups
 	c.NetworkUpdating = append(c.NetworkUpdating, r.NetworkUpdating)
 	c.NetworkDeleting = append(c.NetworkDeleting, r.NetworkDeleting)

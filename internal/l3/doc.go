@@ -14,6 +14,7 @@ package l3
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
@@ -29,10 +30,14 @@ type Ports interface {
 
 // Service is the rules about routers and floating IPs. All its methods run inside
 // the transaction they are given.
-type Service struct{ ports Ports }
+type Service struct {
+	ports    Ports
+	downTime time.Duration // after its last heartbeat an agent counts as dead
+}
 
-// New makes a service.
-func New(ports Ports) *Service { return &Service{ports} }
+// New makes a service. An L3 agent counts as alive while its last heartbeat is
+// younger than downTime.
+func New(ports Ports, downTime time.Duration) *Service { return &Service{ports, downTime} }
 
 // badRouter is Neutron's BadRequest about a router; the message ends itself.
 func badRouter(format string, args ...any) error { return bad("router", format, args...) }

@@ -7,9 +7,6 @@ import (
 	"github.com/weftnet/weft/internal/store"
 )
 
-// agentDownTime is how long after its last heartbeat an agent counts as alive.
-const agentDownTime = 75 * time.Second
-
 // place gives a router without a host one, and binds its ports there. If no L3
 // agent is alive the router stays without; see PlaceRouters. The router is not
 // yet stored.
@@ -17,7 +14,7 @@ func (s *Service) place(tx *store.Tx, r *weft.Router, ports []*weft.Port) error 
 	if r.HostID != "" {
 		return nil
 	}
-	host, err := leastLoaded(tx, r.AvailabilityZoneHints)
+	host, err := leastLoaded(tx, s.downTime, r.AvailabilityZoneHints)
 	if err != nil || host == "" {
 		return err
 	}
@@ -35,12 +32,12 @@ func (s *Service) place(tx *store.Tx, r *weft.Router, ports []*weft.Port) error 
 
 // leastLoaded is the host of the alive L3 agent that carries the fewest routers,
 // among those in the hinted zones if there are hints; "" if there is none.
-func leastLoaded(tx *store.Tx, zones []string) (host string, err error) {
+func leastLoaded(tx *store.Tx, downTime time.Duration, zones []string) (host string, err error) {
 	zone := store.Where("1 = 1")
 	if len(zones) > 0 {
 		zone = store.In("availability_zone", store.Strings(zones)...)
 	}
-	args := append([]any{weft.AgentL3, tx.Now().Add(-agentDownTime).Unix()}, zone.Args...)
+	args := append([]any{weft.AgentL3, tx.Now().Add(-downTime).Unix()}, zone.Args...)
 	_, err = tx.QueryRow(`SELECT t.host FROM agents t WHERE t.agent_type = ? AND t.admin_state_up = 1 AND t.heartbeat >= ? AND `+zone.SQL+`
 		ORDER BY (SELECT COUNT(*) FROM routers r WHERE r.host_id = t.host), t.host LIMIT 1`, args, &host)
 	return host, err

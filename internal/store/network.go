@@ -17,7 +17,7 @@ var Networks = Table[weft.Network]{
 	Computed: []Computed{
 		{Attr: "subnets", SQL: `COALESCE('["' || (SELECT STRING_AGG(s.id, '","') FROM subnets s WHERE s.network_id = t.id) || '"]', '[]')`},
 		{Attr: "shared", SQL: "CASE WHEN " + sharedSQL("network", "t.id") + " THEN 'true' ELSE 'false' END", Args: 1},
-		{Attr: "availability_zones", SQL: `CASE WHEN EXISTS (SELECT 1 FROM ports p WHERE p.network_id = t.id AND p.device_owner = 'network:dhcp') THEN '["nova"]' ELSE '[]' END`},
+		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentDHCP, "SELECT p.host_id FROM ports p WHERE p.network_id = t.id AND p.device_owner = 'network:dhcp'")},
 		{Attr: "ipv4_address_scope", SQL: scopeSQL(4)},
 		{Attr: "ipv6_address_scope", SQL: scopeSQL(6)},
 		{Attr: "l2_adjacency", SQL: `'true'`},
@@ -61,6 +61,12 @@ func sharedFilter(object, id string) Filter {
 			return Where(sql, c.ProjectID)
 		}
 	}
+}
+
+// zonesSQL is the list of zones of the agents of a type on the hosts selected.
+func zonesSQL(agentType, hosts string) string {
+	return `COALESCE('["' || (SELECT STRING_AGG(z.zone, '","') FROM (SELECT DISTINCT a.availability_zone AS zone FROM agents a
+		WHERE a.agent_type = '` + agentType + `' AND a.availability_zone <> '' AND a.host IN (` + hosts + `)) z) || '"]', '[]')`
 }
 
 func scopeSQL(version int) string {

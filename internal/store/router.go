@@ -16,7 +16,7 @@ var Routers = Table[weft.Router]{
 		{Name: "gw_port_id", Attr: "-", Value: func(r *weft.Router) any { return r.GatewayPortID }},
 	},
 	Computed: []Computed{
-		{Attr: "availability_zones", SQL: `CASE WHEN t.host_id <> '' THEN '["nova"]' ELSE '[]' END`},
+		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentL3, "t.host_id")},
 	},
 }.Ready()
 
