@@ -30,13 +30,7 @@ func newServices(cfg config.Config) services {
 		MaxHostRoutes: cfg.MaxHostRoutes, MaxAddressPairs: cfg.MaxAddressPairs}, drivers(cfg))
 	r := l3.New(c, cfg.AgentDownTime)
 	c.DefaultGroup, c.CheckGroups = groups.DefaultGroup, groups.CheckGroups
-	c.NetworkUpdating = append(c.NetworkUpdating, r.NetworkUpdating)
-	c.NetworkDeleting = append(c.NetworkDeleting, r.NetworkDeleting)
-	c.SubnetCreated = append(c.SubnetCreated, r.SubnetCreated)
-	c.SubnetUpdating = append(c.SubnetUpdating, r.SubnetUpdating)
-	c.SubnetDeleting = append(c.SubnetDeleting, r.SubnetDeleting)
-	c.PortUpdating = append(c.PortUpdating, r.PortUpdating)
-	c.PortDeleting = append(c.PortDeleting, r.PortDeleting)
+	c.React(r)
 	return services{core: c, l3: r, groups: groups, quota: q}
 }
 

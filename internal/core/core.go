@@ -46,6 +46,28 @@ type Service struct {
 	PortDeleting    []func(tx *store.Tx, p *weft.Port) error
 }
 
+// Reactor is a service that has a word in everything core does, as l3 has.
+type Reactor interface {
+	NetworkUpdating(tx *store.Tx, old, n *weft.Network) error
+	NetworkDeleting(tx *store.Tx, n *weft.Network) error
+	SubnetCreated(tx *store.Tx, sn *weft.Subnet) error
+	SubnetUpdating(tx *store.Tx, old, sn *weft.Subnet) error
+	SubnetDeleting(tx *store.Tx, sn *weft.Subnet) error
+	PortUpdating(tx *store.Tx, old, p *weft.Port) error
+	PortDeleting(tx *store.Tx, p *weft.Port) error
+}
+
+// React adds all hooks of a service, after those that are there.
+func (s *Service) React(r Reactor) {
+	s.NetworkUpdating = append(s.NetworkUpdating, r.NetworkUpdating)
+	s.NetworkDeleting = append(s.NetworkDeleting, r.NetworkDeleting)
+	s.SubnetCreated = append(s.SubnetCreated, r.SubnetCreated)
+	s.SubnetUpdating = append(s.SubnetUpdating, r.SubnetUpdating)
+	s.SubnetDeleting = append(s.SubnetDeleting, r.SubnetDeleting)
+	s.PortUpdating = append(s.PortUpdating, r.PortUpdating)
+	s.PortDeleting = append(s.PortDeleting, r.PortDeleting)
+}
+
 // New makes a service without hooks.
 func New(cfg Config, m *ml2.Manager) *Service {
 	if cfg.DNSDomain == "" {

@@ -55,13 +55,7 @@ func services(t testing.TB) (*store.DB, *core.Service, *l3.Service) {
 	c := core.New(core.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeLocal}}, []ml2.Type{local.New()},
 		[]ml2.Mechanism{linuxbridge.New(75 * time.Second)}))
 	s := l3.New(c, 75*time.Second)
-	c.NetworkUpdating = append(c.NetworkUpdating, s.NetworkUpdating)
-	c.NetworkDeleting = append(c.NetworkDeleting, s.NetworkDeleting)
-	c.SubnetCreated = append(c.SubnetCreated, s.SubnetCreated)
-	c.SubnetUpdating = append(c.SubnetUpdating, s.SubnetUpdating)
-	c.SubnetDeleting = append(c.SubnetDeleting, s.SubnetDeleting)
-	c.PortUpdating = append(c.PortUpdating, s.PortUpdating)
-	c.PortDeleting = append(c.PortDeleting, s.PortDeleting)
+	c.React(s)
 	return db, c, s
 }
 
