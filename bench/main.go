@@ -21,7 +21,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/ownhost"
 )
 
 // inside marks the process that is in its own namespaces.
@@ -44,7 +44,7 @@ func run() error {
 	if os.Getenv(inside) == "" {
 		return again()
 	}
-	if err := furnish(); err != nil {
+	if err := ownhost.Furnish(); err != nil {
 		return fmt.Errorf("making namespaces for the benchmark: %w", err)
 	}
 	b := &bench{options: o}
@@ -80,28 +80,6 @@ func again() error {
 		os.Exit(exit.ExitCode())
 	}
 	return err
-}
-
-func furnish() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return err
-	}
-	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
-		return err
-	}
-	if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
-		return err
-	}
-	root, err := link.Open()
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	lo, err := root.ByName("lo")
-	if err != nil {
-		return err
-	}
-	return root.Set(lo.Index, link.Up(true))
 }
 
 // bench is one run.

@@ -125,21 +125,6 @@ func listenInside(sockets map[string]net.Listener) error {
 	return nil
 }
 
-// settleRootless makes a fresh set of namespaces habitable: a private /run for
-// named namespaces, and a /sys that shows this network namespace.
-func settleRootless() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("making mounts private: %w", err)
-	}
-	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
-		return fmt.Errorf("mounting a private /run: %w", err)
-	}
-	if err := unix.Mount("sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("mounting a private /sys: %w", err)
-	}
-	return nil
-}
-
 // joinRootless runs a command of weft (or the user's shell) in the namespaces of
 // the running rootless weft of the state directory. nsenter is part of util-linux,
 // which is essential on every distribution; a Go process cannot join a user

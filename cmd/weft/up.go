@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/weftnet/weft/internal/config"
+	"github.com/weftnet/weft/internal/dataplane/ownhost"
 	"github.com/weftnet/weft/internal/run"
 	"github.com/weftnet/weft/internal/store"
 )
@@ -153,7 +154,7 @@ func up(ctx context.Context, c config.Config) error {
 		return enterRootless(sockets)
 	}
 	if inside() {
-		if err := settleRootless(); err != nil {
+		if err := ownhost.Furnish(); err != nil {
 			return err
 		}
 		if err := listenInside(sockets); err != nil {

@@ -13,9 +13,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/weftnet/weft/internal/dataplane/link"
-	"github.com/weftnet/weft/internal/dataplane/netns"
 )
 
 // hostEnv is set, to the name of the test, in a process on a host of its own.
@@ -101,30 +98,4 @@ func relay(t *testing.T, r io.Reader) (skipped string) {
 	}
 	io.Copy(io.Discard, r)
 	return skipped
-}
-
-// furnish makes the new namespaces usable, as a machine is after booting.
-func furnish() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("making mounts private: %w", err)
-	}
-	if err := unix.Mount("tmpfs", "/run", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
-		return fmt.Errorf("mounting /run: %w", err)
-	}
-	if err := unix.Mount("sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("mounting /sys: %w", err)
-	}
-	if err := os.MkdirAll(netns.Dir, 0o755); err != nil {
-		return err
-	}
-	h, err := link.Open()
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	lo, err := h.ByName("lo")
-	if err != nil {
-		return err
-	}
-	return h.Set(lo.Index, link.Up(true))
 }

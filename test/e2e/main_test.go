@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/weftnet/weft/internal/dataplane/ownhost"
 )
 
 // binaryEnv names a binary of weft to test instead of one built for the purpose.
@@ -16,7 +18,7 @@ const binaryEnv = "WEFT_E2E_BINARY"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(hostEnv) != "" {
-		if err := furnish(); err != nil {
+		if err := ownhost.Furnish(); err != nil {
 			fmt.Fprintln(os.Stderr, "making a host for the test:", err)
 			os.Exit(1)
 		}

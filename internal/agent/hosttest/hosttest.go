@@ -14,8 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/weftnet/weft/internal/dataplane/link"
-	"github.com/weftnet/weft/internal/dataplane/netns"
+	"github.com/weftnet/weft/internal/dataplane/ownhost"
 )
 
 // inside is set in the environment of a process on a host of its own.
@@ -27,7 +26,7 @@ const inside = "WEFT_TEST_HOST"
 // Need).
 func Main(m *testing.M) {
 	if os.Getenv(inside) != "" {
-		if err := furnish(); err != nil {
+		if err := ownhost.Furnish(); err != nil {
 			fmt.Fprintln(os.Stderr, "making a host for the tests:", err)
 			os.Exit(1)
 		}
@@ -70,28 +69,4 @@ func again() error {
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
 	return cmd.Run()
-}
-
-// furnish makes the new namespaces usable: mounts of our own, names for network
-// namespaces, and a loopback that is up.
-func furnish() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("making mounts private: %w", err)
-	}
-	if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
-		return fmt.Errorf("mounting /run: %w", err)
-	}
-	if err := os.MkdirAll(netns.Dir, 0o755); err != nil {
-		return err
-	}
-	h, err := link.Open()
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	lo, err := h.ByName("lo")
-	if err != nil {
-		return err
-	}
-	return h.Set(lo.Index, link.Up(true))
 }
