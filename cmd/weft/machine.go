@@ -55,17 +55,17 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 		return nil, err
 	}
 	m.cfg.Physnets = interfaces(cfg)
-	sv := newServices(m.cfg)
+	c := newCloud(m.cfg)
 	var err error
-	if m.network, err = networkAPI(cfg, log, db, sv, m.identity, m.authURL); err != nil {
+	if m.network, err = networkAPI(cfg, log, db, c, m.identity, m.authURL); err != nil {
 		return nil, err
 	}
-	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, place: sv.l3.PlaceRouters, rebind: sv.core.RetryBindings}
+	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, place: c.L3.PlaceRouters, rebind: c.Core.RetryBindings}
 	if err := m.beat.beat(ctx); err != nil {
 		return nil, fmt.Errorf("registering the agents: %w", err)
 	}
 	f := feed.New(feed.Config{Log: log, DB: db, Host: cfg.Host, Domain: strings.TrimSuffix(cfg.DNSDomain, "."),
-		SetPorts: sv.core.SetPortStatuses, SetFloatingIPs: sv.l3.SetFloatingIPStatuses})
+		SetPorts: c.Core.SetPortStatuses, SetFloatingIPs: c.L3.SetFloatingIPStatuses})
 	return m, m.assemble(ctx, f)
 }
 

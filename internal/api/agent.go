@@ -13,6 +13,7 @@ import (
 func Agents(downTime time.Duration) *Resource[weft.Agent] {
 	return &Resource[weft.Agent]{
 		Singular: "agent", Plural: "agents", Table: store.AgentsAlive(downTime),
+		Implements: []string{"agent", "agent_sort_key"},
 		Attrs: []Attr{
 			row("id", "VFS", Unset, uuidType),
 			row("agent_type", "VFS", Unset, text(255)),

@@ -42,10 +42,13 @@ func (j *judge[T]) attr(name string) any {
 	case "id":
 		return m.ID
 	case "network:tenant_id", "network:project_id", "ext_parent:tenant_id", "security_group:tenant_id":
-		if j.r.Parent == nil {
-			return nil
+		switch {
+		case j.r.Within != nil:
+			return j.rq.up.owner
+		case j.r.Parent != nil:
+			return j.parent().owner
 		}
-		return j.parent().owner
+		return nil
 	case "network:shared":
 		return j.r.Parent != nil && j.parent().shared
 	}
@@ -78,7 +81,7 @@ func (r *served[T]) mayWrite(rq *httpRequest, tx *store.Tx, action string, v *T,
 		subject = old
 	}
 	j := &judge[T]{r: r, rq: rq, tx: tx, noun: subject, values: in.Values}
-	if err := j.allow(action + "_" + r.Singular); err != nil {
+	if err := j.allow(action + "_" + r.rule()); err != nil {
 		return err
 	}
 	for i := range r.schema.attrs { // in a fixed order: the first refusal is the answer
@@ -101,13 +104,13 @@ func isDefault(a *Attr, v any) bool {
 // the members given: create_port:fixed_ips:ip_address.
 func (j *judge[T]) attributeRules(action, name string, value any) error {
 	p := j.rq.s.Policy
-	if rule, ok := p.AttributeRule(action, j.r.Singular, name); ok {
+	if rule, ok := p.AttributeRule(action, j.r.rule(), name); ok {
 		if err := j.allow(rule); err != nil {
 			return err
 		}
 	}
 	for _, member := range memberNames(value) {
-		if rule, ok := p.AttributeRule(action, j.r.Singular, name+":"+member); ok {
+		if rule, ok := p.AttributeRule(action, j.r.rule(), name+":"+member); ok {
 			if err := j.allow(rule); err != nil {
 				return err
 			}
@@ -153,7 +156,7 @@ func (r *served[T]) hiddenFrom(rq *httpRequest, doc []byte) ([]string, error) {
 		if a.Hidden {
 			continue
 		}
-		if rule, ok := rq.s.Policy.AttributeRule("get", r.Singular, a.Name); ok && !rq.s.Policy.Allow(rule, rq.caller, target) {
+		if rule, ok := rq.s.Policy.AttributeRule("get", r.rule(), a.Name); ok && !rq.s.Policy.Allow(rule, rq.caller, target) {
 			hidden = append(hidden, a.Name)
 		}
 	}

@@ -9,28 +9,8 @@ import (
 	"github.com/weftnet/weft"
 )
 
-// decodeAny takes a text the way of a POST as far as the noun. Every error has to
-// be a refusal: others would be shown as a 500.
-func decodeAny(t *testing.T, s *schema, noun any, text string) {
-	t.Helper()
-	body, err := readBody(httptest.NewRequest("POST", "/", strings.NewReader(text)))
-	if err == nil {
-		var list []map[string]any
-		if list, _, err = objects(body, "port", "ports"); err == nil {
-			var values map[string]any
-			if values, _, err = s.create(list[0], &weft.Caller{ProjectID: "p"}); err == nil {
-				err = overlay(noun, values)
-			}
-		}
-	}
-	var e *weft.Error
-	if err != nil && !errors.As(err, &e) {
-		t.Errorf("%q: %v is no refusal", text, err)
-	}
-}
-
 func TestDecodeRefuses(t *testing.T) {
-	ports := newSchema(Ports(services{}, services{}).Attrs)
+	ports := newSchema(Ports(nil, nil).Attrs)
 	const net = `"network_id":"0f7a1b0e-6c43-4c9e-a2a5-1f1c1f1c1f1c"`
 	for _, c := range []struct{ body, typ, message string }{
 		{`{`, "HTTPBadRequest", "Body contains invalid data"},

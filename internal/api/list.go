@@ -97,10 +97,7 @@ func (l *listWriter) fail(err error) error {
 // query turns the filters and sort keys of a request into a query.
 func (r *served[T]) query(rq *httpRequest) (store.Query, error) {
 	params := rq.query()
-	q := store.Query{Compute: r.wanted(rq)}
-	if c := r.Table.VisibleTo(rq.caller); c.SQL != "" && !r.ReadAll {
-		q.Where = append(q.Where, c)
-	}
+	q := store.Query{Compute: r.wanted(rq), Where: r.reach(rq)}
 	if len(params["project_id"]) > 0 && len(params["tenant_id"]) > 0 {
 		return q, weft.Errorf(weft.BadRequest, "TenantIdProjectIdFilterConflict", "Both tenant_id and project_id passed as filters.")
 	}

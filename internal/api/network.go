@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -10,13 +11,13 @@ type NetworkService interface {
 	CreateNetwork(tx *store.Tx, n *weft.Network, given weft.Given) error
 	UpdateNetwork(tx *store.Tx, old, n *weft.Network, given weft.Given) error
 	DeleteNetwork(tx *store.Tx, n *weft.Network) error
-	ShareNetwork(tx *store.Tx, id string, shared bool) error
 }
 
 // Networks is the table of networks.
 func Networks(svc NetworkService) *Resource[weft.Network] {
 	return &Resource[weft.Network]{
 		Singular: "network", Plural: "networks", Table: store.Networks,
+		Implements: []string{"external-net", "l2_adjacency", "multi-provider", "net-mtu", "net-mtu-writable", "network_availability_zone", "provider"},
 		Attrs: table(ident(), standard(), tagged(),
 			[]Attr{
 				row("name", "CUVFS", "", text(255)),
@@ -47,13 +48,13 @@ func Networks(svc NetworkService) *Resource[weft.Network] {
 			if err := svc.CreateNetwork(tx, n, rq.Given); err != nil || rq.Values["shared"] != true {
 				return err
 			}
-			return svc.ShareNetwork(tx, n.ID, true)
+			return sharing.Share(tx, "network", n.ID, true)
 		},
 		Update: func(tx *store.Tx, old, n *weft.Network, rq Request) error {
 			if err := svc.UpdateNetwork(tx, old, n, rq.Given); err != nil || !rq.Given["shared"] {
 				return err
 			}
-			return svc.ShareNetwork(tx, n.ID, rq.Values["shared"] == true)
+			return sharing.Share(tx, "network", n.ID, rq.Values["shared"] == true)
 		},
 		Delete: svc.DeleteNetwork,
 	}

@@ -26,6 +26,11 @@ type PortGuard interface {
 func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 	return &Resource[weft.Port]{
 		Singular: "port", Plural: "ports", Table: store.Ports,
+		Implements: []string{
+			"allowed-address-pairs", "binding", "data-plane-status", "dns-integration", "extra_dhcp_opt", "ip-substring-filtering",
+			"ip_allocation", "port-mac-address-regenerate", "port-security", "port-security-groups-filtering",
+			"tag-ports-during-bulk-creation",
+		},
 		Attrs: table(ident(), standard(),
 			ext("standard-attr-tag", row("tags", "CV", []any{}, uniqueTexts(255))),
 			[]Attr{

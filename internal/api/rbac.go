@@ -18,6 +18,7 @@ type SharingService interface {
 func RBACPolicies(svc SharingService) *Resource[weft.RBACPolicy] {
 	return &Resource[weft.RBACPolicy]{
 		Singular: "rbac_policy", Plural: "rbac_policies", Path: "rbac-policies", Table: store.RBACPolicies,
+		Implements: []string{"rbac-policies", "rbac-security-groups"},
 		Attrs: table(ident(), ext("rbac-policies",
 			row("object_type", "CVFSR", Unset, objectType),
 			row("object_id", "CVFSR", Unset, uuidType),

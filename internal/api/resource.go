@@ -21,8 +21,14 @@ type Resource[T any] struct {
 	Singular string // in bodies, policy rules and quotas: "network"
 	Plural   string // in bodies: "networks"
 	Path     string // in URLs where it differs from Plural: "security-groups"
+	Rule     string // in policy rules where it differs from Singular: "floatingip_port_forwarding"
+	Within   *Within
 	Table    *store.Table[T]
 	Attrs    []Attr
+
+	// Implements are the extensions whose behaviour comes with the resource; they
+	// are announced when it is registered.
+	Implements []string
 
 	Create     func(tx *store.Tx, v *T, rq Request) error
 	CreateBulk func(tx *store.Tx, vs []*T) error // checks that concern all of a bulk request; called first
@@ -32,15 +38,29 @@ type Resource[T any] struct {
 	Listing func(rq *httpRequest) error              // before a list or show
 	Filters map[string]Type                          // filters beyond the attributes with Filter
 	Parent  func(tx *store.Tx, v *T) (parent, error) // what it belongs to, for policy
-	Actions map[string]Action[T]                     // PUT /{path}/{id}/{action}
+	Actions map[string]Action[T]                     // /{path}/{id}/{action}
+	Below   map[string]Handler                       // what else is at /{path}/{id}/{name}
 	ReadAll bool                                     // every caller sees every row
 }
 
+// Within places a resource below another, as port forwardings are below their
+// floating IP: /floatingips/{id}/port_forwardings. Who cannot see the one above gets
+// its 404; the nouns below belong to its project.
+type Within struct {
+	Path   string // of the resource above
+	Column string // names the one above: a column of the table and a member of the noun
+}
+
+// Handler serves what is no usual verb. It gets the segments of the path after the
+// one it is registered for.
+type Handler func(rq *httpRequest, id string, rest []string) error
+
 // Action is a verb on one noun beyond the usual ones. What it returns is the body
-// of the answer.
+// of the answer: the noun itself is shown as usual, anything else as JSON.
 type Action[T any] struct {
-	Rule string // the policy rule: "add_router_interface"
-	Do   func(tx *store.Tx, v *T, body map[string]any) (any, error)
+	Rule   string // the policy rule: "add_router_interface"
+	Do     func(tx *store.Tx, v *T, body map[string]any) (any, error)
+	Method string // "" is PUT; with GET there is no body and nothing may be written
 }
 
 // parent is what policy asks of the network or group that a noun belongs to.
@@ -68,11 +88,49 @@ type served[T any] struct {
 type collection interface {
 	names() (singular, plural, path string)
 	table() []Attr
+	announced() []string
+	within() *Within
 	serve(rq *httpRequest, rest []string) error
+	// owner is the project of a noun that the caller may see, or the error that
+	// hides it.
+	owner(rq *httpRequest, tx *store.Tx, id string) (string, error)
 }
+
+// upper is the noun that a nested resource is reached through.
+type upper struct{ id, owner string }
 
 func (r *served[T]) names() (string, string, string) { return r.Singular, r.Plural, r.path() }
 func (r *served[T]) table() []Attr                   { return r.Attrs }
+func (r *served[T]) announced() []string             { return r.Implements }
+func (r *served[T]) within() *Within                 { return r.Within }
+
+func (r *served[T]) owner(rq *httpRequest, tx *store.Tx, id string) (string, error) {
+	v, err := r.load(rq, tx, id)
+	if err != nil {
+		return "", err
+	}
+	return base(v).ProjectID, nil
+}
+
+// rule is the name of the resource in policy.
+func (r *served[T]) rule() string {
+	if r.Rule != "" {
+		return r.Rule
+	}
+	return r.Singular
+}
+
+// reach are the conditions on what the caller can get at here: what is visible to
+// them, or what is below the noun in the path.
+func (r *served[T]) reach(rq *httpRequest) []store.Cond {
+	if r.Within != nil {
+		return []store.Cond{store.Eq(r.Within.Column, rq.up.id)}
+	}
+	if c := r.Table.VisibleTo(rq.caller); c.SQL != "" && !r.ReadAll {
+		return []store.Cond{c}
+	}
+	return nil
+}
 
 // Register adds a resource to the server.
 func Register[T any](s *Server, r *Resource[T]) {
@@ -100,10 +158,9 @@ func (r *served[T]) serve(rq *httpRequest, rest []string) error {
 	case rest[1] == "tags" && r.schema.byName["tags"] != nil:
 		return r.tags(rq, rest[0], rest[2:])
 	case len(rest) == 2 && r.Actions[rest[1]].Do != nil:
-		if method != http.MethodPut {
-			return notAllowed(method)
-		}
 		return r.act(rq, rest[0], rest[1])
+	case r.Below[rest[1]] != nil:
+		return r.Below[rest[1]](rq, rest[0], rest[2:])
 	}
 	return notFound()
 }
@@ -143,8 +200,14 @@ func (r *served[T]) decodeAll(rq *httpRequest, list []map[string]any) ([]*T, []R
 			return nil, nil, err
 		}
 		v := new(T)
+		if r.Within != nil {
+			values[r.Within.Column] = rq.up.id
+		}
 		if err := overlay(v, values); err != nil {
 			return nil, nil, err
+		}
+		if r.Within != nil {
+			base(v).ProjectID = rq.up.owner
 		}
 		made[i], requests[i] = v, Request{given, values}
 	}
@@ -181,15 +244,13 @@ func (r *served[T]) insertAll(rq *httpRequest, tx *store.Tx, made []*T, requests
 
 // load gets a noun that the caller may see, or the error that hides it.
 func (r *served[T]) load(rq *httpRequest, tx *store.Tx, id string) (*T, error) {
-	if !r.ReadAll {
-		if c := r.Table.VisibleTo(rq.caller); c.SQL != "" {
-			n, err := r.Table.Count(tx, store.Eq("id", id), c)
-			if err != nil {
-				return nil, err
-			}
-			if n == 0 {
-				return nil, r.Table.Missing(id)
-			}
+	if where := r.reach(rq); len(where) > 0 {
+		n, err := r.Table.Count(tx, append(where, store.Eq("id", id))...)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, r.Table.Missing(id)
 		}
 	}
 	return r.Table.Get(tx, id)
@@ -270,13 +331,22 @@ func (r *served[T]) delete(rq *httpRequest, id string) error {
 }
 
 func (r *served[T]) act(rq *httpRequest, id, name string) error {
-	body, err := readBody(rq.r)
-	if err != nil {
-		return err
-	}
 	action := r.Actions[name]
+	var body map[string]any
+	run := rq.update
+	switch {
+	case action.Method == http.MethodGet && rq.r.Method == http.MethodGet:
+		run = func(fn func(*store.Tx) error) error { return fn(rq.read()) }
+	case action.Method == "" && rq.r.Method == http.MethodPut:
+		var err error
+		if body, err = readBody(rq.r); err != nil {
+			return err
+		}
+	default:
+		return notAllowed(rq.r.Method)
+	}
 	var out any
-	err = rq.update(func(tx *store.Tx) error {
+	err := run(func(tx *store.Tx) error {
 		v, err := r.load(rq, tx, id)
 		if err != nil {
 			return err

@@ -21,6 +21,7 @@ type RouterService interface {
 func Routers(svc RouterService, actions map[string]Action[weft.Router]) *Resource[weft.Router] {
 	return &Resource[weft.Router]{
 		Singular: "router", Plural: "routers", Table: store.Routers,
+		Implements: []string{"ext-gw-mode", "extraroute", "extraroute-atomic", "l3-port-ip-change-not-allowed", "router", "router_availability_zone"},
 		Attrs: table(ident(), standard(), tagged(), ext("router",
 			row("name", "CUVFS", "", text(255)),
 			row("admin_state_up", "CUVFS", true, boolean),
@@ -112,6 +113,7 @@ func gatewayMember(m map[string]any, name string, v any) string {
 func FloatingIPs(svc RouterService) *Resource[weft.FloatingIP] {
 	return &Resource[weft.FloatingIP]{
 		Singular: "floatingip", Plural: "floatingips", Table: store.FloatingIPs,
+		Implements: []string{"fip-port-details"},
 		Attrs: table(ident(), standard(), tagged(), ext("router",
 			row("floating_ip_address", "CVFS", nil, ipAddress.orNull()),
 			row("subnet_id", "C", nil, uuidType.orNull()),

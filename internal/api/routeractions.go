@@ -29,10 +29,10 @@ func RouterActions(svc *l3.Service) map[string]Action[weft.Router] {
 		}
 	}
 	return map[string]Action[weft.Router]{
-		"add_router_interface":    {"add_router_interface", attach(svc.AddInterface)},
-		"remove_router_interface": {"remove_router_interface", attach(svc.RemoveInterface)},
-		"add_extraroutes":         {"add_extraroutes", routes(svc.AddExtraRoutes)},
-		"remove_extraroutes":      {"remove_extraroutes", routes(svc.RemoveExtraRoutes)},
+		"add_router_interface":    {Rule: "add_router_interface", Do: attach(svc.AddInterface)},
+		"remove_router_interface": {Rule: "remove_router_interface", Do: attach(svc.RemoveInterface)},
+		"add_extraroutes":         {Rule: "add_extraroutes", Do: routes(svc.AddExtraRoutes)},
+		"remove_extraroutes":      {Rule: "remove_extraroutes", Do: routes(svc.RemoveExtraRoutes)},
 	}
 }
 

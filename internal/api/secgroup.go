@@ -20,6 +20,7 @@ type GroupService interface {
 func SecurityGroups(svc GroupService) *Resource[weft.SecurityGroup] {
 	return &Resource[weft.SecurityGroup]{
 		Singular: "security_group", Plural: "security_groups", Path: "security-groups", Table: store.SecurityGroups,
+		Implements: []string{"security-group", "security-groups-shared-filtering", "stateful-security-group"},
 		Attrs: table(ident(), standard(), tagged(), ext("security-group",
 			row("name", "CUVFS", "", text(255)),
 			row("security_group_rules", "V", Unset, anyType)),
@@ -38,6 +39,7 @@ func SecurityGroups(svc GroupService) *Resource[weft.SecurityGroup] {
 func SecurityGroupRules(svc GroupService) *Resource[weft.SecurityGroupRule] {
 	return &Resource[weft.SecurityGroupRule]{
 		Singular: "security_group_rule", Plural: "security_group_rules", Path: "security-group-rules", Table: store.SecurityGroupRules,
+		Implements: []string{"security-groups-normalized-cidr"},
 		Attrs: table(ident(), standardImmutable(), ext("security-group",
 			row("security_group_id", "CVFSR", Unset, text(36)),
 			row("direction", "CVFSR", Unset, oneOf(weft.Ingress, weft.Egress)),

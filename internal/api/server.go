@@ -46,24 +46,44 @@ type Server struct {
 	Config
 	collections map[string]collection // by path, which may have one slash
 	order       []collection
+	nested      map[string]collection // by the path above and its own, with a * for the id
 	special     map[string]func(*httpRequest, []string) error
+	aliases     map[string]bool // of the extensions announced
 }
 
 // NewServer makes a server without resources.
 func NewServer(c Config) *Server {
-	s := &Server{Config: c, collections: map[string]collection{}, special: map[string]func(*httpRequest, []string) error{}}
+	s := &Server{Config: c, collections: map[string]collection{}, nested: map[string]collection{},
+		special: map[string]func(*httpRequest, []string) error{}, aliases: map[string]bool{}}
 	s.special["extensions"] = s.extensions
+	s.Announce(ownExtensions...)
 	return s
 }
 
 func (s *Server) add(c collection) {
 	_, _, path := c.names()
-	s.collections[path] = c
+	if w := c.within(); w != nil {
+		s.nested[w.Path+"/*/"+path] = c
+	} else {
+		s.collections[path] = c
+	}
 	s.order = append(s.order, c)
+	s.Announce(c.announced()...)
 }
 
-// Special serves a path below /v2.0 that is no table of nouns.
-func (s *Server) Special(path string, f func(*httpRequest, []string) error) { s.special[path] = f }
+// Announce lists extensions as there: those that come with no resource.
+func (s *Server) Announce(aliases ...string) {
+	for _, a := range aliases {
+		s.aliases[a] = true
+	}
+}
+
+// Special serves a path below /v2.0 that is no table of nouns, and announces the
+// extensions that come with it.
+func (s *Server) Special(path string, f func(*httpRequest, []string) error, aliases ...string) {
+	s.special[path] = f
+	s.Announce(aliases...)
+}
 
 // httpRequest is one request on its way.
 type httpRequest struct {
@@ -72,6 +92,7 @@ type httpRequest struct {
 	r      *http.Request
 	caller *weft.Caller
 	params url.Values
+	up     upper // of a nested resource
 }
 
 func (rq *httpRequest) query() url.Values {
@@ -190,11 +211,29 @@ func (s *Server) dispatch(rq *httpRequest, segments []string) error {
 		if f := s.special[path]; f != nil {
 			return f(rq, segments[n:])
 		}
-		if c := s.collections[path]; c != nil {
-			return c.serve(rq, segments[n:])
+		c := s.collections[path]
+		if c == nil {
+			continue
 		}
+		rest := segments[n:]
+		if len(rest) > 1 {
+			if below := s.nested[path+"/*/"+rest[1]]; below != nil {
+				return s.descend(rq, c, below, rest)
+			}
+		}
+		return c.serve(rq, rest)
 	}
 	return notFound()
+}
+
+// descend serves a resource below a noun of another.
+func (s *Server) descend(rq *httpRequest, above, below collection, rest []string) error {
+	owner, err := above.owner(rq, rq.read(), rest[0])
+	if err != nil {
+		return err
+	}
+	rq.up = upper{id: rest[0], owner: owner}
+	return below.serve(rq, rest[2:])
 }
 
 // health answers whether requests can be served, which takes the database.

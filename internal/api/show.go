@@ -49,10 +49,7 @@ func (r *served[T]) show(rq *httpRequest, id string) error {
 	if err := r.prepare(rq); err != nil {
 		return err
 	}
-	q := store.Query{Where: []store.Cond{store.Eq("id", id)}, Compute: r.wanted(rq)}
-	if c := r.Table.VisibleTo(rq.caller); c.SQL != "" && !r.ReadAll {
-		q.Where = append(q.Where, c)
-	}
+	q := store.Query{Where: append(r.reach(rq), store.Eq("id", id)), Compute: r.wanted(rq)}
 	tx := rq.read()
 	out := append(make([]byte, 0, 2048), `{"`+r.Singular+`":`...)
 	found := false

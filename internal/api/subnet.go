@@ -11,6 +11,7 @@ func Subnets(svc *core.Service) *Resource[weft.Subnet] {
 	modes := oneOf(weft.DHCPv6Stateful, weft.DHCPv6Stateless, weft.SLAAC)
 	return &Resource[weft.Subnet]{
 		Singular: "subnet", Plural: "subnets", Table: store.Subnets,
+		Implements: []string{"subnet-service-types"},
 		Attrs: table(ident(), standard(), tagged(),
 			[]Attr{
 				row("name", "CUVFS", "", text(255)),
@@ -65,7 +66,7 @@ func networkOf[T any](network func(*T) string) func(*store.Tx, *T) (parent, erro
 		if err != nil {
 			return parent{}, err
 		}
-		shared, err := store.NetworkSharedWith(tx, n.ID, tx.Caller.ProjectID)
+		shared, err := store.SharedAs("network").With(tx, n.ID, tx.Caller.ProjectID)
 		return parent{owner: n.ProjectID, shared: shared}, err
 	}
 }

@@ -19,6 +19,7 @@ type PoolService interface {
 func SubnetPools(svc PoolService) *Resource[weft.SubnetPool] {
 	return &Resource[weft.SubnetPool]{
 		Singular: "subnetpool", Plural: "subnetpools", Table: store.SubnetPools,
+		Implements: []string{"default-subnetpools", "subnet_allocation"},
 		Attrs: table(ident(), standard(), tagged(),
 			[]Attr{
 				row("name", "CUVFSR", Unset, nonEmptyText(255)),
@@ -45,6 +46,7 @@ func SubnetPools(svc PoolService) *Resource[weft.SubnetPool] {
 func AddressScopes(svc PoolService) *Resource[weft.AddressScope] {
 	return &Resource[weft.AddressScope]{
 		Singular: "address_scope", Plural: "address_scopes", Path: "address-scopes", Table: store.AddressScopes,
+		Implements: []string{"address-scope"},
 		Attrs: table(ident(), ext("address-scope",
 			row("name", "CUVFS", "", text(255)),
 			row("shared", "CUVFS", false, boolean),

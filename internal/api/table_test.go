@@ -6,20 +6,8 @@ import (
 	"testing"
 
 	"github.com/weftnet/weft"
-	"github.com/weftnet/weft/internal/core"
 	"github.com/weftnet/weft/internal/store"
 )
-
-// services are there for the tables only; none of them is called.
-type services struct {
-	NetworkService
-	PortService
-	PortGuard
-	PoolService
-	GroupService
-	RouterService
-	SharingService
-}
 
 // unshown are members of documents that the API does not show.
 var unshown = map[string][]string{
@@ -35,9 +23,9 @@ var unshown = map[string][]string{
 // requestOnly are attributes of requests that are not kept.
 var requestOnly = []string{"prefixlen", "use_default_subnetpool", "subnet_id", "shared"}
 
-func check[T any](t *testing.T, r *Resource[T]) {
+func (r *served[T]) checkTable(t *testing.T) {
 	t.Helper()
-	rows := newSchema(r.Attrs).byName
+	rows := r.schema.byName
 	names := members(reflect.TypeFor[T]())
 	for _, name := range names {
 		if rows[name] == nil && !slices.Contains(unshown[r.Singular], name) {
@@ -50,6 +38,9 @@ func check[T any](t *testing.T, r *Resource[T]) {
 		if !kept && (!a.Hidden || !slices.Contains(requestOnly, a.Name)) {
 			t.Errorf("%s: the row %s has neither a field nor an expression", r.Singular, a.Name)
 		}
+		if a.Ext != "" && lookup(a.Ext) == nil {
+			t.Errorf("%s: the row %s is of the extension %s, which is not in the catalogue", r.Singular, a.Name, a.Ext)
+		}
 		if a.Filter {
 			if _, ok := r.Table.FilterOn(&weft.Caller{}, a.Name, []any{"x"}); !ok {
 				t.Errorf("%s: nothing to filter %s by", r.Singular, a.Name)
@@ -61,20 +52,6 @@ func check[T any](t *testing.T, r *Resource[T]) {
 			}
 		}
 	}
-}
-
-func TestEveryFieldHasRows(t *testing.T) {
-	check(t, Networks(services{}))
-	check(t, Subnets(&core.Service{}))
-	check(t, Ports(services{}, services{}))
-	check(t, SubnetPools(services{}))
-	check(t, AddressScopes(services{}))
-	check(t, SecurityGroups(services{}))
-	check(t, SecurityGroupRules(services{}))
-	check(t, Routers(services{}, nil))
-	check(t, FloatingIPs(services{}))
-	check(t, RBACPolicies(services{}))
-	check(t, Agents(0))
 }
 
 func TestAppendDoc(t *testing.T) {
@@ -124,25 +101,6 @@ func FuzzAppendDoc(f *testing.F) {
 		}
 		if got := (&view{fields: all}).appendDoc(nil, doc, nil, nil); string(got) != string(doc) {
 			t.Errorf("got %s\nwant %s", got, doc)
-		}
-	})
-}
-
-// Whatever a request holds, decoding it answers with an error of ours or a noun.
-func FuzzDecode(f *testing.F) {
-	f.Add(`{"port":{"network_id":"x","fixed_ips":[{"ip_address":"10.0.0.1"}],"mac_address":null}}`)
-	f.Add(`{"port":{"binding:profile":{"a":[1e999]},"extra_dhcp_opts":[{"opt_name":"a","opt_value":1}]}}`)
-	ports, rules, routers := Ports(services{}, services{}), SecurityGroupRules(services{}), Routers(services{}, nil)
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, r := range []struct {
-			s    *schema
-			noun func() any
-		}{
-			{newSchema(ports.Attrs), func() any { return new(weft.Port) }},
-			{newSchema(rules.Attrs), func() any { return new(weft.SecurityGroupRule) }},
-			{newSchema(routers.Attrs), func() any { return new(weft.Router) }},
-		} {
-			decodeAny(t, r.s, r.noun(), text)
 		}
 	})
 }

@@ -12,16 +12,13 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/api"
-	"github.com/weftnet/weft/internal/core"
-	"github.com/weftnet/weft/internal/l3"
+	"github.com/weftnet/weft/internal/cloud"
 	"github.com/weftnet/weft/internal/ml2"
 	"github.com/weftnet/weft/internal/ml2/mech/linuxbridge"
 	"github.com/weftnet/weft/internal/ml2/types/flat"
 	"github.com/weftnet/weft/internal/ml2/types/vlan"
 	"github.com/weftnet/weft/internal/ml2/types/vxlan"
 	"github.com/weftnet/weft/internal/policy"
-	"github.com/weftnet/weft/internal/quota"
-	"github.com/weftnet/weft/internal/secgroup"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -57,41 +54,41 @@ func newWorld(t *testing.T, db *store.DB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	limits := quota.New(map[string]int{"network": 100, "subnet": 100, "port": 500, "subnetpool": -1, "address_scope": -1,
-		"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10})
+	c := testCloud()
 	s := api.NewServer(api.Config{Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelError})),
-		DB: db, Policy: rules, Quota: limits, AuthURL: "http://keystone:5000/v3", Auth: authenticate})
-	register(s, limits)
+		DB: db, Policy: rules, Quota: c.Quota, AuthURL: "http://keystone:5000/v3", Auth: authenticate})
+	c.Register(s)
 	w := &world{t: t, db: db, api: s}
 	w.agents("h1")
 	return w
 }
 
-// register makes the services, wired to each other as in cmd/weft.
-func register(s *api.Server, limits *quota.Service) {
+// testCloud is the services, on networks that the tests know.
+func testCloud() *cloud.Cloud {
 	mtu := ml2.MTU{Global: 1500}
 	types := []ml2.Type{flat.New([]string{"*"}, mtu), vlan.New(map[string][]ml2.Range{"provider": {{Min: 100, Max: 199}}}, mtu),
 		vxlan.New([]ml2.Range{{Min: 1, Max: 1000}}, mtu)}
-	groups := secgroup.New(limits)
-	c := core.New(core.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeVXLAN}, MTU: mtu}, types,
+	return cloud.New(cloud.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeVXLAN}, MTU: mtu}, types,
 		[]ml2.Mechanism{linuxbridge.New(75 * time.Second)}))
-	r := l3.New(c, 75*time.Second)
-	c.DefaultGroup, c.CheckGroups = groups.DefaultGroup, groups.CheckGroups
-	c.React(r)
-	api.Register(s, api.Networks(c))
-	api.Register(s, api.Subnets(c))
-	api.Register(s, api.SubnetPools(c))
-	api.Register(s, api.Ports(c, r))
-	api.Register(s, api.AddressScopes(c))
-	api.Register(s, api.SecurityGroups(groups))
-	api.Register(s, api.SecurityGroupRules(groups))
-	api.Register(s, api.Routers(r, api.RouterActions(r)))
-	api.Register(s, api.FloatingIPs(r))
-	api.Register(s, api.RBACPolicies(c))
-	api.Register(s, api.Agents(75*time.Second))
-	s.Special("quotas", api.Quotas(limits))
-	s.Special("availability_zones", api.AvailabilityZones)
-	s.Special("service-providers", api.ServiceProviders)
+}
+
+// Whatever a request holds, decoding it ends with a refusal or a noun, for every
+// resource.
+func FuzzDecode(f *testing.F) {
+	s := api.NewServer(api.Config{})
+	testCloud().Register(s)
+	f.Add(`{"it":{"network_id":"x","fixed_ips":[{"ip_address":"10.0.0.1"}],"mac_address":null}}`)
+	f.Add(`{"it":{"binding:profile":{"a":[1e999]},"extra_dhcp_opts":[{"opt_name":"a","opt_value":1}]}}`)
+	for _, text := range api.RequiredSeeds(s) {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) { api.Decode(t, s, text) })
+}
+
+func TestTables(t *testing.T) {
+	s := api.NewServer(api.Config{})
+	testCloud().Register(s)
+	api.CheckTables(t, s)
 }
 
 func authenticate(_ context.Context, token string) (*weft.Caller, error) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -35,7 +36,7 @@ func (s *Service) CreateNetwork(tx *store.Tx, n *weft.Network, _ weft.Given) err
 		return err
 	}
 	if n.External {
-		return grant(tx, n, weft.AccessExternal)
+		return sharing.Grant(tx, "network", n.ID, n.ProjectID, weft.AccessExternal)
 	}
 	return nil
 }
@@ -64,19 +65,6 @@ func onlyDefault(tx *store.Tx, n *weft.Network) error {
 		err = weft.Errorf(weft.Conflict, "DefaultExternalNetworkExists", "A default external network already exists: %s.", other.ID)
 	}
 	return err
-}
-
-// grant gives everybody access to a network.
-func grant(tx *store.Tx, n *weft.Network, action string) error {
-	p := &weft.RBACPolicy{ObjectType: "network", ObjectID: n.ID, Action: action, TargetTenant: "*"}
-	p.ProjectID = n.ProjectID
-	return store.RBACPolicies.Insert(tx, p)
-}
-
-// granted is the policy by which everybody has access to a network, nil if none.
-func granted(tx *store.Tx, id, action string) (*weft.RBACPolicy, error) {
-	return store.RBACPolicies.First(tx, store.Eq("object_type", "network"), store.Eq("object_id", id),
-		store.Eq("action", action), store.Eq("target_tenant", "*"))
 }
 
 // UpdateNetwork stores what changed. Errors: InvalidInput for provider attributes,
@@ -109,7 +97,7 @@ func (s *Service) UpdateNetwork(tx *store.Tx, old, n *weft.Network, given weft.G
 
 func setExternal(tx *store.Tx, n *weft.Network) error {
 	if n.External {
-		return grant(tx, n, weft.AccessExternal)
+		return sharing.Grant(tx, "network", n.ID, n.ProjectID, weft.AccessExternal)
 	}
 	used, err := tx.Exists("SELECT 1 FROM ports WHERE network_id = ? AND device_owner IN (?, ?)", n.ID, weft.OwnerRouterGateway, weft.OwnerFloatingIP)
 	if err != nil {
@@ -120,8 +108,7 @@ func setExternal(tx *store.Tx, n *weft.Network) error {
 			"External network %s cannot be updated to be made non-external, since it has existing gateway ports.", n.ID)
 	}
 	// Access given to single projects ends with it as well.
-	all, err := store.RBACPolicies.Find(tx, store.Eq("object_type", "network"), store.Eq("object_id", n.ID), store.Eq("action", weft.AccessExternal))
-	return each(all, err, func(p *weft.RBACPolicy) error { return store.RBACPolicies.Delete(tx, p) })
+	return sharing.Internal(tx, n.ID)
 }
 
 func each[T any](all []T, err error, do func(T) error) error {
@@ -129,42 +116,6 @@ func each[T any](all []T, err error, do func(T) error) error {
 		if err == nil {
 			err = do(v)
 		}
-	}
-	return err
-}
-
-// ShareNetwork gives every project access to a network, or ends that. It is
-// refused with InvalidSharedSetting while a project has ports on the network that
-// would lose access.
-func (s *Service) ShareNetwork(tx *store.Tx, id string, shared bool) error {
-	n, err := store.Networks.Get(tx, id)
-	if err != nil {
-		return err
-	}
-	p, err := granted(tx, id, weft.AccessShared)
-	switch {
-	case err != nil || (p != nil) == shared:
-		return err
-	case shared:
-		return grant(tx, n, weft.AccessShared)
-	}
-	if err := CheckUnshare(tx, n, "*"); err != nil {
-		return err
-	}
-	return store.RBACPolicies.Delete(tx, p)
-}
-
-// CheckUnshare refuses with InvalidSharedSetting to take from target, a project or
-// "*", its access to a network while ports depend on it.
-func CheckUnshare(tx *store.Tx, n *weft.Network, target string) error {
-	const ports = `SELECT 1 FROM ports p WHERE p.network_id = ? AND p.project_id NOT IN ('', ?)
-		AND (? = '*' OR p.project_id = ?) AND p.device_owner NOT IN ('network:router_gateway', 'network:floatingip', 'network:router_ha_interface')
-		AND NOT EXISTS (SELECT 1 FROM rbac_policies r WHERE r.object_id = p.network_id AND r.object_type = 'network'
-			AND r.action = 'access_as_shared' AND r.target_tenant <> ? AND r.target_tenant IN ('*', p.project_id))`
-	used, err := tx.Exists(ports, n.ID, n.ProjectID, target, target, target)
-	if err == nil && used {
-		err = weft.Errorf(weft.Conflict, "InvalidSharedSetting",
-			"Unable to reconfigure sharing settings for network %s. Multiple projects are using it.", n.ID)
 	}
 	return err
 }
@@ -198,8 +149,7 @@ func (s *Service) DeleteNetwork(tx *store.Tx, n *weft.Network) error {
 	if err := each(subnets, err, func(sn *weft.Subnet) error { return s.dropSubnet(tx, sn) }); err != nil {
 		return err
 	}
-	policies, err := store.RBACPolicies.Find(tx, store.Eq("object_type", "network"), store.Eq("object_id", n.ID))
-	if err := each(policies, err, func(p *weft.RBACPolicy) error { return store.RBACPolicies.Delete(tx, p) }); err != nil {
+	if err := sharing.Unshare(tx, "network", n.ID); err != nil {
 		return err
 	}
 	return store.Networks.Delete(tx, n)

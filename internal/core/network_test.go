@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -126,7 +127,7 @@ func TestExternalAndShared(t *testing.T) {
 	wantRefusal(t, err, "ExternalNetworkInUse", "External network "+n.ID+" cannot be updated to be made non-external, since it has existing gateway ports.")
 
 	share := func(on bool) error {
-		return b.do(func(tx *store.Tx) error { return b.s.ShareNetwork(tx, n.ID, on) })
+		return b.do(func(tx *store.Tx) error { return sharing.Share(tx, "network", n.ID, on) })
 	}
 	for _, on := range []bool{true, true, false, true} {
 		wantRefusal(t, share(on), "", "")

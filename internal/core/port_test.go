@@ -9,6 +9,7 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/host"
+	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -86,7 +87,7 @@ func TestCreatePortRefusals(t *testing.T) {
 			wantRefusal(t, b.createPort(&tc.port, tc.given...), tc.typ, tc.message)
 		})
 	}
-	b.must(func(tx *store.Tx) error { return b.s.ShareNetwork(tx, n.ID, true) })
+	b.must(func(tx *store.Tx) error { return sharing.Share(tx, "network", n.ID, true) })
 	wantRefusal(t, b.as(member("p2")).createPort(&weft.Port{NetworkID: n.ID, DeviceOwner: weft.OwnerRouterInterface, DeviceID: router.ID}),
 		"DeviceIDNotOwnedByTenant", "The following device_id "+router.ID+" is not owned by your project or matches another project router.")
 	wantRefusal(t, b.as(member("p2")).createPort(&weft.Port{NetworkID: n.ID}), "", "")

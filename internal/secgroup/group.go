@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -119,14 +120,8 @@ func (s *Service) DeleteGroup(tx *store.Tx, g *weft.SecurityGroup) error {
 	if err := deleteRulesOf(tx, g.ID); err != nil {
 		return err
 	}
-	shares, err := store.RBACPolicies.Find(tx, store.Eq("object_id", g.ID), store.Eq("object_type", store.SecurityGroups.Noun))
-	if err != nil {
+	if err := sharing.Unshare(tx, store.SecurityGroups.Noun, g.ID); err != nil {
 		return err
-	}
-	for _, share := range shares {
-		if err := store.RBACPolicies.Delete(tx, share); err != nil {
-			return err
-		}
 	}
 	return store.SecurityGroups.Delete(tx, g)
 }

@@ -16,52 +16,21 @@ var Networks = Table[weft.Network]{
 	},
 	Computed: []Computed{
 		{Attr: "subnets", SQL: `COALESCE('["' || (SELECT STRING_AGG(s.id, '","') FROM subnets s WHERE s.network_id = t.id) || '"]', '[]')`},
-		{Attr: "shared", SQL: "CASE WHEN " + sharedSQL("network", "t.id") + " THEN 'true' ELSE 'false' END", Args: 1},
+		SharedAs("network").Shared(),
 		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentDHCP, "SELECT p.host_id FROM ports p WHERE p.network_id = t.id AND p.device_owner = 'network:dhcp'")},
 		{Attr: "ipv4_address_scope", SQL: scopeSQL(4)},
 		{Attr: "ipv6_address_scope", SQL: scopeSQL(6)},
 		{Attr: "l2_adjacency", SQL: `'true'`},
 	},
 	Filters: map[string]Filter{
-		"shared":                    sharedFilter("network", "t.id"),
+		"shared":                    SharedAs("network").Filter,
 		"provider:network_type":     segmentFilter("network_type"),
 		"provider:physical_network": segmentFilter("physical_network"),
 		"provider:segmentation_id":  segmentFilter("segmentation_id"),
 	},
-	Visible: func(c *weft.Caller) Cond {
-		return Where(`t.project_id = ? OR t.id IN (SELECT r.object_id FROM rbac_policies r
-			WHERE r.object_type = 'network' AND r.target_tenant IN ('*', ?))`, c.ProjectID, c.ProjectID)
-	},
-	Index: indexSegments,
+	Visible: SharedAs("network").Visible,
+	Index:   indexSegments,
 }.Ready()
-
-// NetworkSharedWith reports whether a network is shared with everybody or with the
-// project.
-func NetworkSharedWith(tx *Tx, networkID, projectID string) (bool, error) {
-	return tx.Exists(`SELECT 1 FROM rbac_policies r WHERE r.object_id = ? AND r.action = 'access_as_shared'
-		AND r.target_tenant IN ('*', ?) AND r.object_type = 'network'`, networkID, projectID)
-}
-
-// sharedSQL is true when an RBAC policy shares the object with everybody or, by
-// its one placeholder, with a project.
-func sharedSQL(object, id string) string {
-	return `EXISTS (SELECT 1 FROM rbac_policies r WHERE r.object_id = ` + id + ` AND r.action = 'access_as_shared'
-		AND r.target_tenant IN ('*', ?) AND r.object_type = '` + object + `')`
-}
-
-func sharedFilter(object, id string) Filter {
-	return func(c *weft.Caller, values []any) Cond {
-		sql := sharedSQL(object, id)
-		switch {
-		case len(values) != 1:
-			return Where("1 = 1")
-		case values[0] == 0:
-			return Where("NOT "+sql, c.ProjectID)
-		default:
-			return Where(sql, c.ProjectID)
-		}
-	}
-}
 
 // zonesSQL is the list of zones of the agents of a type on the hosts selected.
 func zonesSQL(agentType, hosts string) string {

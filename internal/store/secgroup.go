@@ -19,13 +19,10 @@ var SecurityGroups = Table[weft.SecurityGroup]{
 	},
 	Computed: []Computed{
 		{Attr: "security_group_rules", SQL: `COALESCE('[' || (SELECT STRING_AGG(r.doc, ',') FROM security_group_rules r WHERE r.security_group_id = t.id) || ']', '[]')`},
-		{Attr: "shared", SQL: "CASE WHEN " + sharedSQL("security_group", "t.id") + " THEN 'true' ELSE 'false' END", Args: 1},
+		SharedAs("security_group").Shared(),
 	},
-	Filters: map[string]Filter{"shared": sharedFilter("security_group", "t.id")},
-	Visible: func(c *weft.Caller) Cond {
-		return Where(`t.project_id = ? OR t.id IN (SELECT r.object_id FROM rbac_policies r
-			WHERE r.object_type = 'security_group' AND r.target_tenant IN ('*', ?))`, c.ProjectID, c.ProjectID)
-	},
+	Filters: map[string]Filter{"shared": SharedAs("security_group").Filter},
+	Visible: SharedAs("security_group").Visible,
 }.Ready()
 
 // SecurityGroupRules keeps the rules of security groups.

@@ -18,7 +18,7 @@ var Subnets = Table[weft.Subnet]{
 		{Name: "ipv6_ra_mode", Value: func(s *weft.Subnet) any { return string(s.IPv6RAMode) }},
 		{Name: "ipv6_address_mode", Value: func(s *weft.Subnet) any { return string(s.IPv6AddressMode) }},
 	},
-	Filters: map[string]Filter{"shared": sharedFilter("network", "t.network_id")},
+	Filters: map[string]Filter{"shared": SharedAs("network").By("network_id").Filter},
 	Visible: func(c *weft.Caller) Cond {
 		return Where(`t.project_id = ? OR t.network_id IN (SELECT n.id FROM networks n WHERE n.project_id = ?)
 			OR t.network_id IN (SELECT r.object_id FROM rbac_policies r

@@ -1,4 +1,6 @@
-package core
+// Package sharing keeps the RBAC policies by which projects share what they own. It
+// is apart from the services because all of them share something.
+package sharing
 
 import (
 	"errors"
@@ -41,11 +43,14 @@ func ownerIn[T any](t *store.Table[T]) func(*store.Tx, string) (string, error) {
 	}
 }
 
+// Policies are the verbs of RBAC policies as nouns.
+type Policies struct{}
+
 // CreateRBACPolicy shares an object. A network that is shared as external becomes
 // external. Errors: InvalidInput for an object type that cannot be shared, or an
 // object that does not exist or is not the caller's; InvalidActionForType;
 // DuplicateRbacPolicy.
-func (s *Service) CreateRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
+func (Policies) CreateRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
 	kind, ok := shareables[p.ObjectType]
 	if !ok {
 		return weft.Invalid("'%s' is not a valid RBAC object type", p.ObjectType)
@@ -64,6 +69,56 @@ func (s *Service) CreateRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
 		return err
 	}
 	return becomeExternal(tx, p.ObjectID)
+}
+
+// Share gives every project access to an object, or ends that: what the attribute
+// shared of a noun says. The kind is an object type of RBAC policies. It is refused,
+// with InvalidSharedSetting for a network, while something depends on the access.
+func Share(tx *store.Tx, object, id string, shared bool) error {
+	kind := shareables[object]
+	p, err := store.RBACPolicies.First(tx, store.Eq("object_type", object), store.Eq("object_id", id),
+		store.Eq("action", weft.AccessShared), store.Eq("target_tenant", "*"))
+	if err != nil || (p != nil) == shared {
+		return err
+	}
+	if !shared {
+		if err := kind.relied(tx, p); err != nil {
+			return err
+		}
+		return store.RBACPolicies.Delete(tx, p)
+	}
+	owner, err := kind.owner(tx, id)
+	if err != nil {
+		return err
+	}
+	return Grant(tx, object, id, owner, weft.AccessShared)
+}
+
+// Grant gives everybody access to an object.
+func Grant(tx *store.Tx, object, id, owner, action string) error {
+	p := &weft.RBACPolicy{ObjectType: object, ObjectID: id, Action: action, TargetTenant: "*"}
+	p.ProjectID = owner
+	return store.RBACPolicies.Insert(tx, p)
+}
+
+// Unshare removes the RBAC policies of an object that goes.
+func Unshare(tx *store.Tx, object, id string) error {
+	return remove(tx, store.Eq("object_type", object), store.Eq("object_id", id))
+}
+
+// Internal ends every access to a network as external.
+func Internal(tx *store.Tx, networkID string) error {
+	return remove(tx, store.Eq("object_type", "network"), store.Eq("object_id", networkID), store.Eq("action", weft.AccessExternal))
+}
+
+func remove(tx *store.Tx, where ...store.Cond) error {
+	policies, err := store.RBACPolicies.Find(tx, where...)
+	for _, p := range policies {
+		if err == nil {
+			err = store.RBACPolicies.Delete(tx, p)
+		}
+	}
+	return err
 }
 
 // mayShare refuses objects that are not the caller's to share.
@@ -102,7 +157,7 @@ func becomeExternal(tx *store.Tx, id string) error {
 
 // UpdateRBACPolicy gives the access to another target. Errors: RbacPolicyInUse
 // while the old one depends on it, DuplicateRbacPolicy, InvalidInput.
-func (s *Service) UpdateRBACPolicy(tx *store.Tx, old, p *weft.RBACPolicy) error {
+func (Policies) UpdateRBACPolicy(tx *store.Tx, old, p *weft.RBACPolicy) error {
 	if old.TargetTenant == p.TargetTenant {
 		return nil
 	}
@@ -122,7 +177,7 @@ func (s *Service) UpdateRBACPolicy(tx *store.Tx, old, p *weft.RBACPolicy) error 
 }
 
 // DeleteRBACPolicy ends the sharing; RbacPolicyInUse while something depends on it.
-func (s *Service) DeleteRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
+func (Policies) DeleteRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
 	if err := reliedOn(tx, shareables[p.ObjectType], p); err != nil {
 		return err
 	}
@@ -148,7 +203,7 @@ func networkRelied(tx *store.Tx, p *weft.RBACPolicy) error {
 		return err
 	}
 	if p.Action == weft.AccessShared {
-		return CheckUnshare(tx, n, p.TargetTenant)
+		return checkUnshare(tx, n, p.TargetTenant)
 	}
 	used, err := tx.Exists(`SELECT 1 FROM routers t JOIN ports g ON g.id = t.gw_port_id WHERE g.network_id = ? AND t.project_id <> ?
 		AND (? = '*' OR t.project_id = ?) AND `+otherwise("network", weft.AccessExternal, "g.network_id"), n.ID, n.ProjectID, p.TargetTenant, p.TargetTenant, p.TargetTenant)
@@ -177,4 +232,19 @@ func groupRelied(tx *store.Tx, p *weft.RBACPolicy) error {
 func otherwise(object, action, id string) string {
 	return `NOT EXISTS (SELECT 1 FROM rbac_policies r WHERE r.object_id = ` + id + ` AND r.object_type = '` + object + `'
 		AND r.action = '` + action + `' AND r.target_tenant <> ? AND r.target_tenant IN ('*', t.project_id))`
+}
+
+// checkUnshare refuses with InvalidSharedSetting to take from target, a project or
+// "*", its access to a network while ports depend on it.
+func checkUnshare(tx *store.Tx, n *weft.Network, target string) error {
+	const ports = `SELECT 1 FROM ports p WHERE p.network_id = ? AND p.project_id NOT IN ('', ?)
+		AND (? = '*' OR p.project_id = ?) AND p.device_owner NOT IN ('network:router_gateway', 'network:floatingip', 'network:router_ha_interface')
+		AND NOT EXISTS (SELECT 1 FROM rbac_policies r WHERE r.object_id = p.network_id AND r.object_type = 'network'
+			AND r.action = 'access_as_shared' AND r.target_tenant <> ? AND r.target_tenant IN ('*', p.project_id))`
+	used, err := tx.Exists(ports, n.ID, n.ProjectID, target, target, target)
+	if err == nil && used {
+		err = weft.Errorf(weft.Conflict, "InvalidSharedSetting",
+			"Unable to reconfigure sharing settings for network %s. Multiple projects are using it.", n.ID)
+	}
+	return err
 }

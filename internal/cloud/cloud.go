@@ -1,0 +1,69 @@
+// Package cloud wires the services of a cloud to each other and to the Networking
+// API. It is the one list of what there is, for the binary and for the tests that
+// need the whole.
+package cloud
+
+import (
+	"time"
+
+	"github.com/weftnet/weft/internal/api"
+	"github.com/weftnet/weft/internal/core"
+	"github.com/weftnet/weft/internal/l3"
+	"github.com/weftnet/weft/internal/ml2"
+	"github.com/weftnet/weft/internal/quota"
+	"github.com/weftnet/weft/internal/secgroup"
+	"github.com/weftnet/weft/internal/sharing"
+)
+
+// Config is what an operator may choose about the services.
+type Config struct {
+	Core          core.Config
+	Quotas        map[string]int // default limits by noun; -1 is none
+	AgentDownTime time.Duration  // after the last heartbeat
+}
+
+// Defaults are Neutron's.
+func Defaults() Config {
+	return Config{Core: core.Defaults(), AgentDownTime: 75 * time.Second,
+		Quotas: map[string]int{"network": 100, "subnet": 100, "port": 500, "subnetpool": -1, "address_scope": -1,
+			"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10}}
+}
+
+// Cloud is the services, wired to each other.
+type Cloud struct {
+	Core   *core.Service
+	L3     *l3.Service
+	Groups *secgroup.Service
+	Quota  *quota.Service
+	cfg    Config
+}
+
+// New wires the services. Who reacts to what is all here: the hooks of core are
+// called in the order they are listed.
+func New(cfg Config, drivers *ml2.Manager) *Cloud {
+	c := &Cloud{cfg: cfg, Quota: quota.New(cfg.Quotas)}
+	c.Groups = secgroup.New(c.Quota)
+	c.Core = core.New(cfg.Core, drivers)
+	c.L3 = l3.New(c.Core, cfg.AgentDownTime)
+	c.Core.DefaultGroup, c.Core.CheckGroups = c.Groups.DefaultGroup, c.Groups.CheckGroups
+	c.Core.React(c.L3)
+	return c
+}
+
+// Register makes the server serve every resource there is.
+func (c *Cloud) Register(s *api.Server) {
+	api.Register(s, api.Networks(c.Core))
+	api.Register(s, api.Subnets(c.Core))
+	api.Register(s, api.SubnetPools(c.Core))
+	api.Register(s, api.Ports(c.Core, c.L3))
+	api.Register(s, api.AddressScopes(c.Core))
+	api.Register(s, api.SecurityGroups(c.Groups))
+	api.Register(s, api.SecurityGroupRules(c.Groups))
+	api.Register(s, api.Routers(c.L3, api.RouterActions(c.L3)))
+	api.Register(s, api.FloatingIPs(c.L3))
+	api.Register(s, api.RBACPolicies(sharing.Policies{}))
+	api.Register(s, api.Agents(c.cfg.AgentDownTime))
+	s.Special("quotas", api.Quotas(c.Quota), "quotas", "quota_details", "quota-check-limit")
+	s.Special("availability_zones", api.AvailabilityZones, "availability_zone", "availability_zone_filter")
+	s.Special("service-providers", api.ServiceProviders, "service-type")
+}
