@@ -49,6 +49,9 @@ type Resource[T any] struct {
 type Within struct {
 	Path   string // of the resource above
 	Column string // names the one above: a column of the table and a member of the noun
+	Key    string // the column that names a noun in its path, where that is not its id
+
+	Missing func(above, key string) error // for what is not there; nil: as the table says it
 }
 
 // Handler serves what is no usual verb. It gets the segments of the path after the
@@ -142,6 +145,12 @@ func Register[T any](s *Server, r *Resource[T]) {
 // serve routes /{path}, /{path}/{id} and what is below.
 func (r *served[T]) serve(rq *httpRequest, rest []string) error {
 	method := rq.r.Method
+	if len(rest) > 0 {
+		var err error
+		if rest, err = r.resolve(rq, rest); err != nil {
+			return err
+		}
+	}
 	switch {
 	case len(rest) == 0 && method == http.MethodGet:
 		return r.list(rq)
@@ -163,6 +172,27 @@ func (r *served[T]) serve(rq *httpRequest, rest []string) error {
 		return r.Below[rest[1]](rq, rest[0], rest[2:])
 	}
 	return notFound()
+}
+
+// resolve puts the id of a nested noun in the place of its key in the path.
+func (r *served[T]) resolve(rq *httpRequest, path []string) ([]string, error) {
+	if r.Within == nil || r.Within.Key == "" && r.Within.Missing == nil {
+		return path, nil
+	}
+	key := r.Within.Key
+	if key == "" {
+		key = "id"
+	}
+	v, err := r.Table.First(rq.read(), append(r.reach(rq), store.Eq(key, path[0]))...)
+	switch {
+	case err != nil:
+		return nil, err
+	case v != nil:
+		return append([]string{base(v).ID}, path[1:]...), nil
+	case r.Within.Missing != nil:
+		return nil, r.Within.Missing(rq.up.id, path[0])
+	}
+	return nil, r.Table.Missing(path[0])
 }
 
 func (r *served[T]) create(rq *httpRequest) error {

@@ -9,6 +9,9 @@ import (
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/core"
 	"github.com/weftnet/weft/internal/l3"
+	"github.com/weftnet/weft/internal/localip"
+	"github.com/weftnet/weft/internal/logging"
+	"github.com/weftnet/weft/internal/metering"
 	"github.com/weftnet/weft/internal/ml2"
 	"github.com/weftnet/weft/internal/quota"
 	"github.com/weftnet/weft/internal/secgroup"
@@ -35,6 +38,9 @@ type Cloud struct {
 	L3     *l3.Service
 	Groups *secgroup.Service
 	Quota  *quota.Service
+	Local  *localip.Service
+	Logs   logging.Service
+	Meters metering.Service
 	cfg    Config
 }
 
@@ -47,6 +53,9 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c.L3 = l3.New(c.Core, cfg.AgentDownTime)
 	c.Core.DefaultGroup, c.Core.CheckGroups = c.Groups.DefaultGroup, c.Groups.CheckGroups
 	c.Core.React(c.L3)
+	c.Local = localip.New(c.Core)
+	c.Core.PortDeleting = append(c.Core.PortDeleting, c.Local.PortDeleting, c.Logs.PortDeleting)
+	c.Groups.Deleting = append(c.Groups.Deleting, c.Logs.GroupDeleting)
 	return c
 }
 
@@ -63,6 +72,12 @@ func (c *Cloud) Register(s *api.Server) {
 	api.Register(s, api.FloatingIPs(c.L3))
 	api.Register(s, api.RBACPolicies(sharing.Policies{}))
 	api.Register(s, api.Agents(c.cfg.AgentDownTime))
+	api.Register(s, api.LocalIPs(c.Local))
+	api.Register(s, api.LocalIPAssociations(c.Local))
+	api.Register(s, api.Logs(c.Logs))
+	api.Register(s, api.MeteringLabels(c.Meters))
+	api.Register(s, api.MeteringLabelRules(c.Meters))
+	s.Special("log/loggable-resources", api.LoggableResources(c.Logs))
 	s.Special("quotas", api.Quotas(c.Quota), "quotas", "quota_details", "quota-check-limit")
 	s.Special("availability_zones", api.AvailabilityZones, "availability_zone", "availability_zone_filter")
 	s.Special("service-providers", api.ServiceProviders, "service-type")

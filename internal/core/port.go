@@ -49,7 +49,7 @@ func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 		return err
 	}
 	p.Status = weft.StatusDown
-	if p.DeviceOwner == weft.OwnerFloatingIP {
+	if p.DeviceOwner == weft.OwnerFloatingIP || p.DeviceOwner == weft.OwnerLocalIP {
 		p.Status = weft.StatusNotApplicable
 	}
 	p.ExtraDHCPOpts = mergeOptions(nil, p.ExtraDHCPOpts)

@@ -117,6 +117,11 @@ func (s *Service) DeleteGroup(tx *store.Tx, g *weft.SecurityGroup) error {
 	if g.Name == defaultName && !tx.Caller.IsAdmin() {
 		return weft.Errorf(weft.Conflict, "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
 	}
+	for _, hook := range s.Deleting {
+		if err := hook(tx, g); err != nil {
+			return err
+		}
+	}
 	if err := deleteRulesOf(tx, g.ID); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ type Table[T any] struct {
 	NotFound string // Neutron's error type: "PortNotFound"
 	Label    string // how the message begins: "Port"; "" is NotFound without its ending
 	Ending   string // how the message ends; "" is " could not be found."
+	Quote    string // around the id in it
 
 	Columns  []Column[T]
 	Computed []Computed
@@ -82,7 +83,7 @@ func meta(v any) *weft.Meta { return v.(interface{ Base() *weft.Meta }).Base() }
 
 // Missing is the error for an id that does not exist, or not for the caller.
 func (t *Table[T]) Missing(id string) error {
-	return weft.Errorf(weft.NotFound, t.NotFound, "%s %s%s", t.Label, id, t.Ending)
+	return weft.Errorf(weft.NotFound, t.NotFound, "%s %s%s%s%s", t.Label, t.Quote, id, t.Quote, t.Ending)
 }
 
 // Encode is the stored form of a noun.
