@@ -56,6 +56,9 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 	}
 	m.cfg.Physnets = interfaces(cfg)
 	c := newCloud(m.cfg)
+	if err := c.Prepare(ctx, db); err != nil {
+		return nil, err
+	}
 	var err error
 	if m.network, err = networkAPI(cfg, log, db, c, m.identity, m.authURL); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ type NetworkService interface {
 func Networks(svc NetworkService) *Resource[weft.Network] {
 	return &Resource[weft.Network]{
 		Singular: "network", Plural: "networks", Table: store.Networks,
-		Implements: []string{"external-net", "l2_adjacency", "multi-provider", "net-mtu", "net-mtu-writable", "network_availability_zone", "provider"},
+		Implements: []string{"external-net", "multi-provider", "net-mtu", "net-mtu-writable", "network_availability_zone", "provider"},
 		Attrs: table(ident(), standard(), tagged(),
 			[]Attr{
 				row("name", "CUVFS", "", text(255)),

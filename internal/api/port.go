@@ -28,7 +28,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 		Singular: "port", Plural: "ports", Table: store.Ports,
 		Implements: []string{
 			"allowed-address-pairs", "binding", "data-plane-status", "dns-integration", "extra_dhcp_opt", "ip-substring-filtering",
-			"ip_allocation", "port-mac-address-regenerate", "port-security", "port-security-groups-filtering",
+			"port-mac-address-regenerate", "port-security", "port-security-groups-filtering",
 			"tag-ports-during-bulk-creation",
 		},
 		Attrs: table(ident(), standard(),

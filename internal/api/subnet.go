@@ -30,7 +30,7 @@ func Subnets(svc *core.Service) *Resource[weft.Subnet] {
 				row("shared", "F", Unset, boolean),
 			},
 			ext("default-subnetpools", row("use_default_subnetpool", "C", false, boolean)),
-			ext("segment", row("segment_id", "CVFS", nil, uuidType.orNull())),
+			ext("segment", row("segment_id", "CUVFS", nil, uuidType.orNull())),
 			ext("subnet-dns-publish-fixed-ip", row("dns_publish_fixed_ip", "CUV", false, boolean)),
 			ext("subnet-service-types", row("service_types", "CUV", Unset, textList(255))),
 		),

@@ -57,6 +57,9 @@ func newWorld(t *testing.T, db *store.DB) *world {
 	c := testCloud()
 	s := api.NewServer(api.Config{Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelError})),
 		DB: db, Policy: rules, Quota: c.Quota, AuthURL: "http://keystone:5000/v3", Auth: authenticate})
+	if err := c.Prepare(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
 	c.Register(s)
 	w := &world{t: t, db: db, api: s}
 	w.agents("h1")
@@ -66,7 +69,7 @@ func newWorld(t *testing.T, db *store.DB) *world {
 // testCloud is the services, on networks that the tests know.
 func testCloud() *cloud.Cloud {
 	mtu := ml2.MTU{Global: 1500}
-	types := []ml2.Type{flat.New([]string{"*"}, mtu), vlan.New(map[string][]ml2.Range{"provider": {{Min: 100, Max: 199}}}, mtu),
+	types := []ml2.Type{flat.New([]string{"*"}, mtu), vlan.New(map[string][]ml2.Range{"provider": {{Min: 100, Max: 199}}, "far": nil}, mtu),
 		vxlan.New([]ml2.Range{{Min: 1, Max: 1000}}, mtu)}
 	return cloud.New(cloud.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeVXLAN}, MTU: mtu}, types,
 		[]ml2.Mechanism{linuxbridge.New(75 * time.Second)}))

@@ -4,8 +4,11 @@
 package cloud
 
 import (
+	"context"
+	"fmt"
 	"time"
 
+	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/core"
 	"github.com/weftnet/weft/internal/l3"
@@ -15,7 +18,9 @@ import (
 	"github.com/weftnet/weft/internal/ml2"
 	"github.com/weftnet/weft/internal/quota"
 	"github.com/weftnet/weft/internal/secgroup"
+	"github.com/weftnet/weft/internal/segment"
 	"github.com/weftnet/weft/internal/sharing"
+	"github.com/weftnet/weft/internal/store"
 )
 
 // Config is what an operator may choose about the services.
@@ -34,14 +39,15 @@ func Defaults() Config {
 
 // Cloud is the services, wired to each other.
 type Cloud struct {
-	Core   *core.Service
-	L3     *l3.Service
-	Groups *secgroup.Service
-	Quota  *quota.Service
-	Local  *localip.Service
-	Logs   logging.Service
-	Meters metering.Service
-	cfg    Config
+	Core     *core.Service
+	L3       *l3.Service
+	Groups   *secgroup.Service
+	Quota    *quota.Service
+	Local    *localip.Service
+	Logs     logging.Service
+	Meters   metering.Service
+	Segments *segment.Service
+	cfg      Config
 }
 
 // New wires the services. Who reacts to what is all here: the hooks of core are
@@ -53,10 +59,20 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c.L3 = l3.New(c.Core, cfg.AgentDownTime)
 	c.Core.DefaultGroup, c.Core.CheckGroups = c.Groups.DefaultGroup, c.Groups.CheckGroups
 	c.Core.React(c.L3)
+	c.Segments = segment.New(drivers)
 	c.Local = localip.New(c.Core)
 	c.Core.PortDeleting = append(c.Core.PortDeleting, c.Local.PortDeleting, c.Logs.PortDeleting)
 	c.Groups.Deleting = append(c.Groups.Deleting, c.Logs.GroupDeleting)
 	return c
+}
+
+// Prepare brings the database in line with the configuration. Call it once, before
+// serving.
+func (c *Cloud) Prepare(ctx context.Context, db *store.DB) error {
+	if err := db.Update(ctx, weft.SystemCaller("start"), c.Segments.SyncDefaults); err != nil {
+		return fmt.Errorf("keeping the configured segment ranges: %w", err)
+	}
+	return nil
 }
 
 // Register makes the server serve every resource there is.
@@ -75,6 +91,8 @@ func (c *Cloud) Register(s *api.Server) {
 	api.Register(s, api.LocalIPs(c.Local))
 	api.Register(s, api.LocalIPAssociations(c.Local))
 	api.Register(s, api.Logs(c.Logs))
+	api.Register(s, api.Segments(c.Segments))
+	api.Register(s, api.NetworkSegmentRanges(c.Segments))
 	api.Register(s, api.MeteringLabels(c.Meters))
 	api.Register(s, api.MeteringLabelRules(c.Meters))
 	s.Special("log/loggable-resources", api.LoggableResources(c.Logs))

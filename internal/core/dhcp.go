@@ -42,7 +42,7 @@ func (s *Service) createDHCPPort(tx *store.Tx, v *view, host string) error {
 		return err
 	}
 	var err error
-	if p.FixedIPs, err = serverAddresses(tx, v, p); err != nil || len(p.FixedIPs) == 0 {
+	if p.FixedIPs, err = s.serverAddresses(tx, v, p); err != nil || len(p.FixedIPs) == 0 {
 		return err
 	}
 	p.DNSAssignment = s.assignNames(p)
@@ -55,11 +55,18 @@ func (s *Service) createDHCPPort(tx *store.Tx, v *view, host string) error {
 
 // serverAddresses is the addresses of a DHCP server: one of every subnet it
 // serves, the one it has if it has one. Subnets without a free address are left
-// out.
-func serverAddresses(tx *store.Tx, v *view, p *weft.Port) ([]weft.FixedIP, error) {
+// out, and those on segments that its host is not on.
+func (s *Service) serverAddresses(tx *store.Tx, v *view, p *weft.Port) ([]weft.FixedIP, error) {
 	var out []weft.FixedIP
+	var on map[weft.ID]bool
+	if v.routed() {
+		var err error
+		if on, err = s.segmentsOf(tx, v, p.HostID); err != nil {
+			return nil, err
+		}
+	}
 	for _, sn := range v.subnets {
-		if !sn.EnableDHCP {
+		if !sn.EnableDHCP || sn.SegmentID != "" && !on[sn.SegmentID] {
 			continue
 		}
 		rq := ipam.Request{NetworkID: p.NetworkID, Subnets: []*weft.Subnet{sn}, Owner: p.DeviceOwner, MAC: p.MAC,
@@ -99,7 +106,7 @@ func (s *Service) syncDHCP(tx *store.Tx, v *view) error {
 	if !servesDHCP(v.subnets) {
 		return s.DeletePort(tx, p)
 	}
-	if p.FixedIPs, err = serverAddresses(tx, v, p); err != nil {
+	if p.FixedIPs, err = s.serverAddresses(tx, v, p); err != nil {
 		return err
 	}
 	p.DNSAssignment = s.assignNames(p)

@@ -160,7 +160,7 @@ func TestDeleteNetwork(t *testing.T) {
 	if err := b.deleteNetwork(n.ID); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{"ports", "subnets", "networks", "segment_allocations", "ip_allocations", "rbac_policies"} {
+	for _, table := range []string{"ports", "subnets", "networks", "segments", "ip_allocations", "rbac_policies"} {
 		if n := b.count(table); n != 0 {
 			t.Errorf("%d rows left in %s", n, table)
 		}

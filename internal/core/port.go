@@ -34,13 +34,8 @@ func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 	if err := s.chooseMAC(tx, v, p); err != nil {
 		return err
 	}
-	p.FixedIPs, err = ipam.Assign(tx, v.request(p, given))
-	if err != nil {
+	if err := s.address(tx, v, p, given); err != nil {
 		return err
-	}
-	p.IPAllocation = allocationImmediate
-	if given["fixed_ips"] && len(p.FixedIPs) == 0 {
-		p.IPAllocation = allocationNone
 	}
 	if !given["port_security_enabled"] {
 		p.PortSecurity = v.network.PortSecurity
@@ -63,9 +58,24 @@ func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 	return s.schedule(tx, v, p)
 }
 
-// request is what decides the addresses of a port on the network.
-func (v *view) request(p *weft.Port, given weft.Given) ipam.Request {
-	return ipam.Request{NetworkID: p.NetworkID, Subnets: v.subnets, Owner: p.DeviceOwner, MAC: p.MAC, Asked: p.FixedIPs, Given: given["fixed_ips"]}
+// address chooses the addresses of a new port.
+func (s *Service) address(tx *store.Tx, v *view, p *weft.Port, given weft.Given) error {
+	rq, deferred, err := s.request(tx, v, p, given)
+	if err != nil {
+		return err
+	}
+	if deferred {
+		p.FixedIPs, p.IPAllocation = nil, allocationDeferred
+		return nil
+	}
+	if p.FixedIPs, err = ipam.Assign(tx, rq); err != nil {
+		return err
+	}
+	p.IPAllocation = allocationImmediate
+	if given["fixed_ips"] && len(p.FixedIPs) == 0 {
+		p.IPAllocation = allocationNone
+	}
+	return nil
 }
 
 // bind settles how the port attaches on its host. revision is the one that the
@@ -113,7 +123,7 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 	if err := s.changeMAC(tx, v, old, p); err != nil {
 		return err
 	}
-	if err := readdress(tx, v, old, p, given); err != nil {
+	if err := s.readdress(tx, v, old, p, given); err != nil {
 		return err
 	}
 	if err := s.secure(tx, old, p, given); err != nil {
@@ -147,12 +157,15 @@ func sameProfile(a, b map[string]any) bool {
 }
 
 // readdress settles the addresses of a port whose MAC or addresses change.
-func readdress(tx *store.Tx, v *view, old, p *weft.Port, given weft.Given) error {
+func (s *Service) readdress(tx *store.Tx, v *view, old, p *weft.Port, given weft.Given) error {
 	if !given["fixed_ips"] && old.MAC == p.MAC {
 		p.FixedIPs = slices.Clone(old.FixedIPs)
-		return nil
+		return s.rehost(tx, v, old, p)
 	}
-	rq := v.request(p, given)
+	rq, _, err := s.request(tx, v, p, given)
+	if err != nil {
+		return err
+	}
 	rq.Old = old.FixedIPs
 	ips, err := ipam.Reassign(tx, rq)
 	if err != nil {

@@ -49,9 +49,13 @@ func (s *Service) CreateSubnet(tx *store.Tx, sn *weft.Subnet, in SubnetRequest, 
 	if err := checkOverlap(v, sn); err != nil {
 		return err
 	}
+	if err := checkSegment(tx, v, nil, sn); err != nil {
+		return err
+	}
 	if err := fillSubnet(sn, pool != nil && !asked, given); err != nil {
 		return err
 	}
+	peerRoutes(v, sn, netip.Prefix{}, netip.Addr{})
 	if err := store.Subnets.Insert(tx, sn); err != nil {
 		return err
 	}
@@ -62,6 +66,9 @@ func (s *Service) CreateSubnet(tx *store.Tx, sn *weft.Subnet, in SubnetRequest, 
 // subnetCreated lets the rest of the network know.
 func (s *Service) subnetCreated(tx *store.Tx, v *view, sn *weft.Subnet) error {
 	if err := store.Networks.Touch(tx, sn.NetworkID); err != nil {
+		return err
+	}
+	if err := routePeers(tx, v, sn.ID, netip.Prefix{}); err != nil {
 		return err
 	}
 	if sn.AutoAddress() {
@@ -145,6 +152,16 @@ func (s *Service) UpdateSubnet(tx *store.Tx, old, sn *weft.Subnet, given weft.Gi
 			return err
 		}
 	}
+	if old.SegmentID != sn.SegmentID || old.GatewayIP != sn.GatewayIP {
+		v, err := look(tx, sn.NetworkID, weft.MAC{})
+		if err != nil {
+			return err
+		}
+		if err := checkSegment(tx, v, old, sn); err != nil {
+			return err
+		}
+		peerRoutes(v, sn, netip.Prefix{}, old.GatewayIP.Addr)
+	}
 	for _, hook := range s.SubnetUpdating {
 		if err := hook(tx, old, sn); err != nil {
 			return err
@@ -209,6 +226,9 @@ func (s *Service) DeleteSubnet(tx *store.Tx, sn *weft.Subnet) error {
 	}
 	v, err := look(tx, sn.NetworkID, weft.MAC{})
 	if err != nil {
+		return err
+	}
+	if err := routePeers(tx, v, sn.ID, sn.CIDR); err != nil {
 		return err
 	}
 	return s.syncDHCP(tx, v)

@@ -25,6 +25,7 @@ type computation struct {
 	networks map[string]*weft.Network
 	subnets  map[string][]*weft.Subnet // by network
 	subnet   map[string]*weft.Subnet
+	physnets map[string]bool // the host is on; only known when a network has several segments
 }
 
 func (c *computation) state() (*host.State, error) {
@@ -121,8 +122,11 @@ func (c *computation) buildNetworks() error {
 	if err != nil {
 		return err
 	}
+	if err := c.findPhysnets(); err != nil {
+		return err
+	}
 	for id, n := range c.networks {
-		out := host.Network{ID: id, ProjectID: n.ProjectID, MTU: n.MTU, Segment: segment(n), Peers: peers[id]}
+		out := host.Network{ID: id, ProjectID: n.ProjectID, MTU: n.MTU, Segment: segment(n, c.physnets), Peers: peers[id]}
 		for _, s := range c.subnets[id] {
 			out.Subnets = append(out.Subnets, hostSubnet(s))
 		}
@@ -136,15 +140,44 @@ func (c *computation) buildNetworks() error {
 	return nil
 }
 
-// segment is the segment by which the network reaches this host: its only one, or
-// the first.
-func segment(n *weft.Network) host.Segment {
+// findPhysnets reads which physical networks the host is on, if one of its networks
+// has several segments.
+func (c *computation) findPhysnets() error {
+	several := false
+	for _, n := range c.networks {
+		several = several || len(n.Segments) > 1
+	}
+	if !several {
+		return nil
+	}
+	agent, err := store.Agents.First(c.tx, store.Eq("host", c.host), store.Eq("agent_type", weft.AgentLinuxBridge))
+	if err != nil || agent == nil {
+		return err
+	}
+	c.physnets = map[string]bool{}
+	mappings, _ := agent.Configurations["interface_mappings"].(map[string]any)
+	for name := range mappings {
+		c.physnets[name] = true
+	}
+	return nil
+}
+
+// segment is the segment by which the network reaches a host on these physical
+// networks: its only one, or the first that the host is on.
+func segment(n *weft.Network, physnets map[string]bool) host.Segment {
 	all := n.AllSegments()
 	if len(all) == 0 {
 		return host.Segment{Type: weft.TypeLocal}
 	}
-	out := host.Segment{Type: all[0].NetworkType, PhysicalNetwork: string(all[0].PhysicalNetwork)}
-	if id := all[0].SegmentationID; id != nil {
+	best := all[0]
+	for _, s := range all {
+		if s.PhysicalNetwork == "" || physnets[string(s.PhysicalNetwork)] {
+			best = s
+			break
+		}
+	}
+	out := host.Segment{Type: best.NetworkType, PhysicalNetwork: string(best.PhysicalNetwork)}
+	if id := best.SegmentationID; id != nil {
 		out.ID = uint32(*id)
 	}
 	return out
@@ -226,7 +259,7 @@ func (c *computation) peers() (map[string][]host.Peer, error) {
 	}
 	tunnelled := map[string]bool{}
 	for id, n := range c.networks {
-		switch segment(n).Type {
+		switch segment(n, c.physnets).Type {
 		case weft.TypeVXLAN, weft.TypeGRE, weft.TypeGeneve:
 			tunnelled[id] = true
 		}

@@ -12,6 +12,9 @@ type Mechanism interface {
 	// Bind says how the port attaches on its host to the segment, or nil if this
 	// driver cannot carry it there. It changes nothing.
 	Bind(tx *store.Tx, p *weft.Port, segment weft.Provider) (*Binding, error)
+	// Reaches reports whether the driver carries the segment on the host, as far as
+	// is known of it: an agent that is away still counts.
+	Reaches(tx *store.Tx, host string, segment weft.Provider) (bool, error)
 }
 
 // Binding is how a port attaches on its host.

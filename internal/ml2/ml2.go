@@ -17,10 +17,10 @@ type Type interface {
 	Validate(p weft.Provider) error
 	// Reserve completes a segment that an operator asked for, choosing what is
 	// absent, and refuses one that another network has.
-	Reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error)
-	// Allocate chooses a free segment for a tenant network; ok is false when the
-	// type has none to give.
-	Allocate(tx *store.Tx) (p weft.Provider, ok bool, err error)
+	Reserve(tx *store.Tx, project string, p weft.Provider) (weft.Provider, error)
+	// Allocate chooses a free segment for a network of the project; ok is false when
+	// the type has none to give.
+	Allocate(tx *store.Tx, project string) (p weft.Provider, ok bool, err error)
 	// MTU is the largest MTU of a network on the physical network, which is ""
 	// for types without one; 0 is no limit of the type's own.
 	MTU(physicalNetwork string) int
@@ -59,25 +59,20 @@ func (m *Manager) Segments(tx *store.Tx, n *weft.Network) error {
 	}
 	var got []weft.Provider
 	for _, p := range asked {
-		p, err := m.reserve(tx, p)
+		p, err := m.reserve(tx, n.ProjectID, p)
 		if err != nil {
 			return err
 		}
 		got = append(got, p)
 	}
 	if len(asked) == 0 {
-		p, err := m.allocate(tx, n.External)
+		p, err := m.allocate(tx, n)
 		if err != nil {
 			return err
 		}
 		got = append(got, p)
 	}
-	n.Provider, n.Segments = nil, nil
-	if len(got) == 1 {
-		n.Provider = &got[0]
-	} else {
-		n.Segments = got
-	}
+	setSegments(n, got)
 	return nil
 }
 
@@ -95,25 +90,14 @@ func (m *Manager) asked(n *weft.Network) ([]weft.Provider, error) {
 		return []weft.Provider{*n.Provider}, nil
 	}
 	for i, p := range n.Segments {
-		if slices.ContainsFunc(n.Segments[:i], func(q weft.Provider) bool { return same(p, q) && p.SegmentationID != nil }) {
+		if slices.ContainsFunc(n.Segments[:i], func(q weft.Provider) bool { return p.Same(q) && p.SegmentationID != nil }) {
 			return nil, weft.Errorf(weft.BadRequest, "SegmentsContainDuplicateEntry", "Duplicate segment entry in request.")
 		}
 	}
 	return n.Segments, nil
 }
 
-func same(p, q weft.Provider) bool {
-	return p.NetworkType == q.NetworkType && p.PhysicalNetwork == q.PhysicalNetwork && id(p) == id(q)
-}
-
-func id(p weft.Provider) int64 {
-	if p.SegmentationID == nil {
-		return 0
-	}
-	return *p.SegmentationID
-}
-
-func (m *Manager) reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error) {
+func (m *Manager) reserve(tx *store.Tx, project string, p weft.Provider) (weft.Provider, error) {
 	if p.NetworkType == "" {
 		return p, weft.Invalid("network_type required")
 	}
@@ -124,12 +108,12 @@ func (m *Manager) reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error) 
 	if err := t.Validate(p); err != nil {
 		return p, err
 	}
-	return t.Reserve(tx, p)
+	return t.Reserve(tx, project, p)
 }
 
-func (m *Manager) allocate(tx *store.Tx, external bool) (weft.Provider, error) {
+func (m *Manager) allocate(tx *store.Tx, n *weft.Network) (weft.Provider, error) {
 	names := m.cfg.TenantTypes
-	if external && m.cfg.ExternalType != "" {
+	if n.External && m.cfg.ExternalType != "" {
 		names = []string{m.cfg.ExternalType}
 	}
 	for _, name := range names {
@@ -137,7 +121,7 @@ func (m *Manager) allocate(tx *store.Tx, external bool) (weft.Provider, error) {
 		if t == nil {
 			continue
 		}
-		p, ok, err := t.Allocate(tx)
+		p, ok, err := t.Allocate(tx, n.ProjectID)
 		if err != nil || ok {
 			return p, err
 		}
@@ -145,20 +129,66 @@ func (m *Manager) allocate(tx *store.Tx, external bool) (weft.Provider, error) {
 	return weft.Provider{}, NoneFree()
 }
 
+// AddSegment reserves a further segment for a network, which must carry the
+// network's MTU, and adds it to the network's.
+func (m *Manager) AddSegment(tx *store.Tx, n *weft.Network, p weft.Provider) (weft.Provider, error) {
+	p, err := m.reserve(tx, n.ProjectID, p)
+	if err != nil {
+		return p, err
+	}
+	setSegments(n, append(n.AllSegments(), p))
+	return p, m.MTU(n)
+}
+
+// RemoveSegment takes a segment from a network.
+func RemoveSegment(n *weft.Network, p weft.Provider) {
+	setSegments(n, slices.DeleteFunc(slices.Clone(n.AllSegments()), p.Same))
+}
+
+func setSegments(n *weft.Network, all []weft.Provider) {
+	n.Provider, n.Segments = nil, nil
+	if len(all) == 1 {
+		n.Provider = &all[0]
+	} else {
+		n.Segments = all
+	}
+}
+
+// HasType reports whether there are networks of the type.
+func (m *Manager) HasType(name string) bool { return m.types[name] != nil }
+
+// Reached is those of a network's segments that a host can carry, by any driver.
+func (m *Manager) Reached(tx *store.Tx, host string, segments []weft.Provider) ([]weft.Provider, error) {
+	var out []weft.Provider
+	for _, s := range segments {
+		for _, mech := range m.mechanisms {
+			ok, err := mech.Reaches(tx, host, s)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				out = append(out, s)
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
 // Resegment moves a network of one VLAN segment to another VLAN id; any other
 // change of provider attributes is refused, as in Neutron.
 func (m *Manager) Resegment(tx *store.Tx, old, n *weft.Network) error {
-	if old.Provider == nil || n.Provider == nil || !slices.EqualFunc(old.Segments, n.Segments, same) {
-		return unsupportedUpdate()
-	}
-	if same(*old.Provider, *n.Provider) {
+	if slices.EqualFunc(old.AllSegments(), n.AllSegments(), weft.Provider.Same) {
 		return nil
+	}
+	if old.Provider == nil || n.Provider == nil || !slices.EqualFunc(old.Segments, n.Segments, weft.Provider.Same) {
+		return unsupportedUpdate()
 	}
 	movable := n.NetworkType == weft.TypeVLAN && n.NetworkType == old.NetworkType && n.PhysicalNetwork == old.PhysicalNetwork && n.SegmentationID != nil
 	if !movable {
 		return unsupportedUpdate()
 	}
-	p, err := m.reserve(tx, *n.Provider)
+	p, err := m.reserve(tx, n.ProjectID, *n.Provider)
 	if err != nil {
 		return err
 	}

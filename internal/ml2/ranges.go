@@ -34,18 +34,86 @@ func ParseRange(s string) (Range, error) {
 	return r, nil
 }
 
+// TypeRange is a configured range of a type.
+type TypeRange struct {
+	NetworkType, PhysicalNetwork string
+	Range                        Range
+}
+
+// ranged are types whose segments have ids out of ranges.
+type ranged interface{ Configured() []TypeRange }
+
+// Ranges is the configured ranges of all types.
+func (m *Manager) Ranges() []TypeRange {
+	var out []TypeRange
+	for _, t := range m.types {
+		if r, ok := t.(ranged); ok {
+			out = append(out, r.Configured()...)
+		}
+	}
+	return out
+}
+
 // candidates is how many ids one query looks at.
 const candidates = 8
 
 // Taken reports whether a network has the segment.
 func Taken(tx *store.Tx, networkType, physicalNetwork string, id int64) (bool, error) {
-	return tx.Exists("SELECT 1 FROM segment_allocations WHERE network_type = ? AND physical_network = ? AND segmentation_id = ?",
+	return tx.Exists("SELECT 1 FROM segments WHERE network_type = ? AND physical_network = ? AND segmentation_id = ?",
 		networkType, physicalNetwork, id)
 }
 
-// Pick chooses a free id in the ranges, at random so that an id is not reused
-// right after it was freed; ok is false if none is free.
-func Pick(tx *store.Tx, networkType, physicalNetwork string, ranges []Range) (id int64, ok bool, err error) {
+// Pick chooses an id for a network of the project: of its own ranges if it has
+// any, else of those of the configuration and those that all projects share, without
+// what is another project's own. ok is false if none is free.
+func Pick(tx *store.Tx, networkType, physicalNetwork, project string, configured []Range) (id int64, ok bool, err error) {
+	own, shared, foreign, err := store.SegmentRanges(tx, networkType, physicalNetwork, project)
+	if err != nil {
+		return 0, false, err
+	}
+	if len(own) > 0 {
+		if id, ok, err = pick(tx, networkType, physicalNetwork, Merge(rangesOf(own))); ok || err != nil {
+			return id, ok, err
+		}
+	}
+	if len(shared) > 0 {
+		configured = Merge(append(rangesOf(shared), configured...))
+	}
+	return pick(tx, networkType, physicalNetwork, without(configured, rangesOf(foreign)))
+}
+
+func rangesOf(list [][2]int64) []Range {
+	out := make([]Range, len(list))
+	for i, r := range list {
+		out[i] = Range{r[0], r[1]}
+	}
+	return out
+}
+
+// without is ranges less others.
+func without(ranges, others []Range) []Range {
+	for _, o := range others {
+		var left []Range
+		for _, r := range ranges {
+			if o.Max < r.Min || o.Min > r.Max {
+				left = append(left, r)
+				continue
+			}
+			if r.Min < o.Min {
+				left = append(left, Range{r.Min, o.Min - 1})
+			}
+			if o.Max < r.Max {
+				left = append(left, Range{o.Max + 1, r.Max})
+			}
+		}
+		ranges = left
+	}
+	return ranges
+}
+
+// pick chooses a free id at random, so that an id is not reused right after it was
+// freed.
+func pick(tx *store.Tx, networkType, physicalNetwork string, ranges []Range) (id int64, ok bool, err error) {
 	total := int64(0)
 	for _, r := range ranges {
 		total += r.Max - r.Min + 1
@@ -58,7 +126,7 @@ func Pick(tx *store.Tx, networkType, physicalNetwork string, ranges []Range) (id
 		args = append(args, nth(ranges, rand.Int64N(total)))
 	}
 	taken := map[int64]bool{}
-	err = tx.Query(`SELECT segmentation_id FROM segment_allocations WHERE network_type = ? AND physical_network = ?
+	err = tx.Query(`SELECT segmentation_id FROM segments WHERE network_type = ? AND physical_network = ?
 		AND segmentation_id IN (?, ?, ?, ?, ?, ?, ?, ?)`, args, collect(taken))
 	if err != nil {
 		return 0, false, err
@@ -74,7 +142,7 @@ func Pick(tx *store.Tx, networkType, physicalNetwork string, ranges []Range) (id
 // pickDense looks at all that is taken, when guessing has found nothing.
 func pickDense(tx *store.Tx, networkType, physicalNetwork string, ranges []Range) (int64, bool, error) {
 	taken := map[int64]bool{}
-	err := tx.Query("SELECT segmentation_id FROM segment_allocations WHERE network_type = ? AND physical_network = ?",
+	err := tx.Query("SELECT segmentation_id FROM segments WHERE network_type = ? AND physical_network = ?",
 		[]any{networkType, physicalNetwork}, collect(taken))
 	if err != nil {
 		return 0, false, err

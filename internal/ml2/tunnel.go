@@ -30,9 +30,9 @@ func (t Tunnel) Validate(p weft.Provider) error {
 }
 
 // Reserve implements Type. An operator may choose an id outside the ranges.
-func (t Tunnel) Reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error) {
+func (t Tunnel) Reserve(tx *store.Tx, project string, p weft.Provider) (weft.Provider, error) {
 	if p.SegmentationID == nil {
-		p, ok, err := t.Allocate(tx)
+		p, ok, err := t.Allocate(tx, project)
 		if err == nil && !ok {
 			err = NoneFree()
 		}
@@ -46,9 +46,18 @@ func (t Tunnel) Reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error) {
 }
 
 // Allocate implements Type.
-func (t Tunnel) Allocate(tx *store.Tx) (weft.Provider, bool, error) {
-	id, ok, err := Pick(tx, t.NetworkType, "", t.Ranges)
+func (t Tunnel) Allocate(tx *store.Tx, project string) (weft.Provider, bool, error) {
+	id, ok, err := Pick(tx, t.NetworkType, "", project, t.Ranges)
 	return weft.Provider{NetworkType: t.NetworkType, SegmentationID: &id}, ok, err
+}
+
+// Configured is the ranges that tenant networks have their ids from.
+func (t Tunnel) Configured() []TypeRange {
+	out := make([]TypeRange, len(t.Ranges))
+	for i, r := range t.Ranges {
+		out[i] = TypeRange{NetworkType: t.NetworkType, Range: r}
+	}
+	return out
 }
 
 // MTU implements Type.

@@ -20,7 +20,7 @@ var Networks = Table[weft.Network]{
 		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentDHCP, "SELECT p.host_id FROM ports p WHERE p.network_id = t.id AND p.device_owner = 'network:dhcp'")},
 		{Attr: "ipv4_address_scope", SQL: scopeSQL(4)},
 		{Attr: "ipv6_address_scope", SQL: scopeSQL(6)},
-		{Attr: "l2_adjacency", SQL: `'true'`},
+		{Attr: "l2_adjacency", SQL: `CASE WHEN EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = t.id AND s.segment_id <> '') THEN 'false' ELSE 'true' END`},
 	},
 	Filters: map[string]Filter{
 		"shared":                    SharedAs("network").Filter,
@@ -46,28 +46,6 @@ func scopeSQL(version int) string {
 func segmentFilter(column string) Filter {
 	return func(_ *weft.Caller, values []any) Cond {
 		c := In(column, values...)
-		return Where("t.id IN (SELECT t.network_id FROM segment_allocations t WHERE "+c.SQL+")", c.Args...)
+		return Where("t.id IN (SELECT t.network_id FROM segments t WHERE "+c.SQL+")", c.Args...)
 	}
-}
-
-func indexSegments(tx *Tx, old, n *weft.Network) error {
-	if old != nil {
-		if _, err := tx.Exec("DELETE FROM segment_allocations WHERE network_id = ?", old.ID); err != nil {
-			return err
-		}
-	}
-	if n == nil {
-		return nil
-	}
-	for _, s := range n.AllSegments() {
-		id := int64(0)
-		if s.SegmentationID != nil {
-			id = *s.SegmentationID
-		}
-		if _, err := tx.Exec("INSERT INTO segment_allocations (network_type, physical_network, segmentation_id, network_id) VALUES (?, ?, ?, ?)",
-			s.NetworkType, string(s.PhysicalNetwork), id, n.ID); err != nil {
-			return err
-		}
-	}
-	return nil
 }

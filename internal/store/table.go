@@ -162,6 +162,14 @@ func (t *Table[T]) Count(tx *Tx, where ...Cond) (int, error) {
 // Insert stores a new noun, giving it an id if it has none, and fills in its
 // standard attributes.
 func (t *Table[T]) Insert(tx *Tx, v *T) error {
+	if err := t.insert(tx, v); err != nil {
+		return err
+	}
+	return t.after(tx, nil, v, nil, tx.loaded[t.Name+"/"+meta(v).ID])
+}
+
+// insert writes the row alone.
+func (t *Table[T]) insert(tx *Tx, v *T) error {
 	m := meta(v)
 	if m.ID == "" {
 		m.ID = uuid.NewString()
@@ -183,7 +191,7 @@ func (t *Table[T]) Insert(tx *Tx, v *T) error {
 		return err
 	}
 	tx.remember(t.Name, m.ID, doc)
-	return t.after(tx, nil, v, nil, doc)
+	return nil
 }
 
 // Update stores a noun that was loaded in this transaction. If it does not

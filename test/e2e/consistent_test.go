@@ -76,7 +76,7 @@ func (c *cloud) consistent() {
 			segments = append(segments, fmt.Sprintf("%s | %s | %d | %s", s.NetworkType, s.PhysicalNetwork, id, n.ID))
 		}
 	}
-	same("segment_allocations", query("SELECT network_type, physical_network, segmentation_id, network_id FROM segment_allocations"), segments)
+	same("segments", query("SELECT network_type, physical_network, segmentation_id, network_id FROM segments"), segments)
 
 	var used []string
 	for table, resource := range map[string]string{"networks": "network", "subnets": "subnet", "ports": "port", "routers": "router",

@@ -74,14 +74,14 @@ func reserves(t *testing.T, c TypeCase) {
 			t.Errorf("%+v: %v", p, err)
 		}
 		Update(t, db, func(tx *store.Tx) error {
-			got, err := c.Type.Reserve(tx, p)
+			got, err := c.Type.Reserve(tx, "p", p)
 			if err != nil || got != p {
 				t.Errorf("reserving %+v: %+v, %v", p, got, err)
 			}
 			if err := Hold(tx, p); err != nil {
 				return err
 			}
-			_, err = c.Type.Reserve(tx, p)
+			_, err = c.Type.Reserve(tx, "p", p)
 			if c.Shared != (err == nil) || !c.Shared && !weft.IsType(err, c.InUse) {
 				t.Errorf("reserving %+v twice: %v", p, err)
 			}
@@ -99,7 +99,7 @@ func allocates(t *testing.T, c TypeCase) {
 	Update(t, db, func(tx *store.Tx) error {
 		seen := map[weft.Provider]bool{}
 		for range n {
-			p, ok, err := c.Type.Allocate(tx)
+			p, ok, err := c.Type.Allocate(tx, "p")
 			if err != nil || ok != c.Tenant {
 				t.Fatalf("allocating: %+v %v %v", p, ok, err)
 			}
@@ -128,7 +128,7 @@ func allocates(t *testing.T, c TypeCase) {
 		if c.Room == 0 {
 			return nil
 		}
-		if p, ok, err := c.Type.Allocate(tx); ok || err != nil {
+		if p, ok, err := c.Type.Allocate(tx, "p"); ok || err != nil {
 			t.Errorf("allocating when none is free: %+v %v %v", p, ok, err)
 		}
 		return nil

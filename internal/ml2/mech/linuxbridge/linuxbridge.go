@@ -32,6 +32,12 @@ func (d driver) Bind(tx *store.Tx, p *weft.Port, segment weft.Provider) (*ml2.Bi
 	return &ml2.Binding{VIFType: weft.VIFBridge, Details: map[string]any{"port_filter": true, "connectivity": "l2"}}, nil
 }
 
+// Reaches implements ml2.Mechanism.
+func (driver) Reaches(tx *store.Tx, host string, segment weft.Provider) (bool, error) {
+	agent, err := store.Agents.First(tx, store.Eq("agent_type", weft.AgentLinuxBridge), store.Eq("host", host))
+	return err == nil && agent != nil && carries(agent.Configurations, segment), err
+}
+
 // carries reports whether an agent with these configurations can reach the
 // segment.
 func carries(conf map[string]any, segment weft.Provider) bool {

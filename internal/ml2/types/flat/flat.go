@@ -35,7 +35,7 @@ func (d driver) Validate(p weft.Provider) error {
 	return nil
 }
 
-func (d driver) Reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error) {
+func (d driver) Reserve(tx *store.Tx, _ string, p weft.Provider) (weft.Provider, error) {
 	taken, err := ml2.Taken(tx, weft.TypeFlat, string(p.PhysicalNetwork), 0)
 	if err == nil && taken {
 		err = weft.Errorf(weft.Conflict, "FlatNetworkInUse", "Unable to create the flat network. Physical network %s is in use.", p.PhysicalNetwork)
@@ -44,6 +44,6 @@ func (d driver) Reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error) {
 }
 
 // Allocate gives nothing: Neutron keeps flat networks for operators.
-func (driver) Allocate(*store.Tx) (weft.Provider, bool, error) { return weft.Provider{}, false, nil }
+func (driver) Allocate(*store.Tx, string) (weft.Provider, bool, error) { return weft.Provider{}, false, nil }
 
 func (d driver) MTU(physnet string) int { return d.below.Physnet(physnet) }

@@ -24,9 +24,9 @@ func (driver) Validate(p weft.Provider) error {
 	return nil
 }
 
-func (driver) Reserve(_ *store.Tx, p weft.Provider) (weft.Provider, error) { return p, nil }
+func (driver) Reserve(_ *store.Tx, _ string, p weft.Provider) (weft.Provider, error) { return p, nil }
 
-func (driver) Allocate(*store.Tx) (weft.Provider, bool, error) {
+func (driver) Allocate(*store.Tx, string) (weft.Provider, bool, error) {
 	return weft.Provider{NetworkType: weft.TypeLocal}, true, nil
 }
 

@@ -51,13 +51,13 @@ func (d driver) Validate(p weft.Provider) error {
 }
 
 // Reserve implements ml2.Type. An operator may choose a tag outside the ranges.
-func (d driver) Reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error) {
+func (d driver) Reserve(tx *store.Tx, project string, p weft.Provider) (weft.Provider, error) {
 	if p.SegmentationID == nil {
 		names := []string{string(p.PhysicalNetwork)}
 		if names[0] == "" {
 			names = slices.Sorted(maps.Keys(d.ranges))
 		}
-		p, ok, err := d.pick(tx, names)
+		p, ok, err := d.pick(tx, project, names)
 		if err == nil && !ok {
 			err = ml2.NoneFree()
 		}
@@ -71,18 +71,29 @@ func (d driver) Reserve(tx *store.Tx, p weft.Provider) (weft.Provider, error) {
 	return p, err
 }
 
-func (d driver) Allocate(tx *store.Tx) (weft.Provider, bool, error) {
-	return d.pick(tx, slices.Sorted(maps.Keys(d.ranges)))
+func (d driver) Allocate(tx *store.Tx, project string) (weft.Provider, bool, error) {
+	return d.pick(tx, project, slices.Sorted(maps.Keys(d.ranges)))
 }
 
-func (d driver) pick(tx *store.Tx, physnets []string) (weft.Provider, bool, error) {
+func (d driver) pick(tx *store.Tx, project string, physnets []string) (weft.Provider, bool, error) {
 	for _, name := range physnets {
-		tag, ok, err := ml2.Pick(tx, weft.TypeVLAN, name, d.ranges[name])
+		tag, ok, err := ml2.Pick(tx, weft.TypeVLAN, name, project, d.ranges[name])
 		if err != nil || ok {
 			return weft.Provider{NetworkType: weft.TypeVLAN, PhysicalNetwork: weft.ID(name), SegmentationID: &tag}, ok, err
 		}
 	}
 	return weft.Provider{}, false, nil
+}
+
+// Configured is the ranges that tenant networks have their tags from.
+func (d driver) Configured() []ml2.TypeRange {
+	var out []ml2.TypeRange
+	for name, ranges := range d.ranges {
+		for _, r := range ranges {
+			out = append(out, ml2.TypeRange{NetworkType: weft.TypeVLAN, PhysicalNetwork: name, Range: r})
+		}
+	}
+	return out
 }
 
 func (d driver) MTU(physnet string) int { return d.below.Physnet(physnet) }

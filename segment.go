@@ -1,0 +1,42 @@
+package weft
+
+// Segment is one of the layer-2 segments that make up a network.
+type Segment struct {
+	Meta
+	NetworkID       string `json:"network_id"`
+	Name            ID     `json:"name"` // null until it is given one
+	Description     ID     `json:"description"`
+	NetworkType     string `json:"network_type"`
+	PhysicalNetwork ID     `json:"physical_network"`
+	SegmentationID  *int64 `json:"segmentation_id"`
+}
+
+// Provider is how the segment travels.
+func (s *Segment) Provider() Provider {
+	return Provider{NetworkType: s.NetworkType, PhysicalNetwork: s.PhysicalNetwork, SegmentationID: s.SegmentationID}
+}
+
+// Same reports whether two segments are the same, however they are kept.
+func (p Provider) Same(q Provider) bool {
+	id := func(n *int64) int64 {
+		if n == nil {
+			return 0
+		}
+		return *n
+	}
+	return p.NetworkType == q.NetworkType && p.PhysicalNetwork == q.PhysicalNetwork && id(p.SegmentationID) == id(q.SegmentationID)
+}
+
+// NetworkSegmentRange is a range of segmentation ids for tenant networks, of all
+// projects or of one.
+type NetworkSegmentRange struct {
+	Meta
+	Name            string `json:"name"`
+	Description     string `json:"description"`
+	Default         bool   `json:"default"` // comes from the configuration
+	Shared          bool   `json:"shared"`
+	NetworkType     string `json:"network_type"`
+	PhysicalNetwork ID     `json:"physical_network"`
+	Minimum         int64  `json:"minimum"`
+	Maximum         int64  `json:"maximum"`
+}
