@@ -29,6 +29,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 		Implements: []string{
 			"allowed-address-pairs", "binding", "data-plane-status", "dns-integration", "extra_dhcp_opt", "ip-substring-filtering",
 			"port-mac-address-regenerate", "port-security", "port-security-groups-filtering",
+			"port-resource-request", "port-resource-request-groups", "qos-port-network-policy",
 			"tag-ports-during-bulk-creation",
 		},
 		Attrs: table(ident(), standard(),
@@ -53,6 +54,8 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 			ext("dns-domain-ports", row("dns_domain", "CUV", "", lower(255))),
 			ext("ip_allocation", row("ip_allocation", "VFS", Unset, text(16))),
 			ext("qos", row("qos_policy_id", "CUV", nil, uuidType.orNull())),
+			ext("qos-port-network-policy", row("qos_network_policy_id", "V", Unset, anyType)),
+			ext("port-resource-request", row("resource_request", "V", Unset, anyType)),
 			ext("uplink-status-propagation", row("propagate_uplink_status", "CV", true, boolean)),
 			ext("data-plane-status", row("data_plane_status", "UV", Unset, oneOf("ACTIVE", "DOWN").orNull())),
 			ext("port-device-profile", row("device_profile", "CV", nil, text(255).orNull())),

@@ -23,6 +23,7 @@ type Resource[T any] struct {
 	Path     string // in URLs where it differs from Plural: "security-groups"
 	Rule     string // in policy rules where it differs from Singular: "floatingip_port_forwarding"
 	Within   *Within
+	Only     func() store.Cond // which rows of the table are of the resource; nil: all
 	Table    *store.Table[T]
 	Attrs    []Attr
 
@@ -52,6 +53,10 @@ type Within struct {
 	Key    string // the column that names a noun in its path, where that is not its id
 
 	Missing func(above, key string) error // for what is not there; nil: as the table says it
+
+	// Of finds the one above by the id of a noun, for a resource that is reached by
+	// a path of its own: nothing can be listed or made there.
+	Of func(tx *store.Tx, id string) (above string, err error)
 }
 
 // Handler serves what is no usual verb. It gets the segments of the path after the
@@ -94,6 +99,9 @@ type collection interface {
 	announced() []string
 	within() *Within
 	serve(rq *httpRequest, rest []string) error
+	// mayCreate is the refusal of policy to make anything below what the caller
+	// cannot see, if it refuses.
+	mayCreate(rq *httpRequest, tx *store.Tx) error
 	// owner is the project of a noun that the caller may see, or the error that
 	// hides it.
 	owner(rq *httpRequest, tx *store.Tx, id string) (string, error)
@@ -115,6 +123,10 @@ func (r *served[T]) owner(rq *httpRequest, tx *store.Tx, id string) (string, err
 	return base(v).ProjectID, nil
 }
 
+func (r *served[T]) mayCreate(rq *httpRequest, tx *store.Tx) error {
+	return (&judge[T]{r: r, rq: rq, tx: tx, noun: new(T)}).allow("create_" + r.rule())
+}
+
 // rule is the name of the resource in policy.
 func (r *served[T]) rule() string {
 	if r.Rule != "" {
@@ -127,7 +139,11 @@ func (r *served[T]) rule() string {
 // them, or what is below the noun in the path.
 func (r *served[T]) reach(rq *httpRequest) []store.Cond {
 	if r.Within != nil {
-		return []store.Cond{store.Eq(r.Within.Column, rq.up.id)}
+		where := []store.Cond{store.Eq(r.Within.Column, rq.up.id)}
+		if r.Only != nil {
+			where = append(where, r.Only())
+		}
+		return where
 	}
 	if c := r.Table.VisibleTo(rq.caller); c.SQL != "" && !r.ReadAll {
 		return []store.Cond{c}

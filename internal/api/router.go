@@ -21,7 +21,7 @@ type RouterService interface {
 func Routers(svc RouterService, actions map[string]Action[weft.Router]) *Resource[weft.Router] {
 	return &Resource[weft.Router]{
 		Singular: "router", Plural: "routers", Table: store.Routers,
-		Implements: []string{"ext-gw-mode", "extraroute", "extraroute-atomic", "l3-port-ip-change-not-allowed", "router", "router_availability_zone"},
+		Implements: []string{"ext-gw-mode", "extraroute", "extraroute-atomic", "l3-port-ip-change-not-allowed", "qos-gateway-ip", "router", "router_availability_zone"},
 		Attrs: table(ident(), standard(), tagged(), ext("router",
 			row("name", "CUVFS", "", text(255)),
 			row("admin_state_up", "CUVFS", true, boolean),
@@ -113,7 +113,7 @@ func gatewayMember(m map[string]any, name string, v any) string {
 func FloatingIPs(svc RouterService) *Resource[weft.FloatingIP] {
 	return &Resource[weft.FloatingIP]{
 		Singular: "floatingip", Plural: "floatingips", Table: store.FloatingIPs,
-		Implements: []string{"fip-port-details"},
+		Implements: []string{"fip-port-details", "qos-fip", "qos-fip-network-policy"},
 		Attrs: table(ident(), standard(), tagged(), ext("router",
 			row("floating_ip_address", "CVFS", nil, ipAddress.orNull()),
 			row("subnet_id", "C", nil, uuidType.orNull()),
@@ -124,6 +124,7 @@ func FloatingIPs(svc RouterService) *Resource[weft.FloatingIP] {
 			row("status", "VFS", Unset, text(16))),
 			ext("dns-integration", row("dns_name", "CV", "", lower(255)), row("dns_domain", "CV", "", lower(255))),
 			ext("qos-fip", row("qos_policy_id", "CUV", nil, uuidType.orNull())),
+			ext("qos-fip-network-policy", row("qos_network_policy_id", "V", Unset, anyType)),
 			ext("fip-port-details", row("port_details", "V", Unset, anyType)),
 		),
 		Create: func(tx *store.Tx, f *weft.FloatingIP, rq Request) error {

@@ -62,14 +62,18 @@ func NewServer(c Config) *Server {
 
 func (s *Server) add(c collection) {
 	_, _, path := c.names()
-	if w := c.within(); w != nil {
-		s.nested[w.Path+"/*/"+path] = c
+	if w := c.within(); w != nil && w.Of == nil {
+		s.nested[dashed(w.Path+"/*/"+path)] = c
 	} else {
-		s.collections[path] = c
+		s.collections[dashed(path)] = c
 	}
 	s.order = append(s.order, c)
 	s.Announce(c.announced()...)
 }
+
+// dashed is the path under which a resource is found: as in Neutron a dash and an
+// underscore are the same in the names of resources.
+func dashed(path string) string { return strings.ReplaceAll(path, "_", "-") }
 
 // Announce lists extensions as there: those that come with no resource.
 func (s *Server) Announce(aliases ...string) {
@@ -81,7 +85,7 @@ func (s *Server) Announce(aliases ...string) {
 // Special serves a path below /v2.0 that is no table of nouns, and announces the
 // extensions that come with it.
 func (s *Server) Special(path string, f func(*httpRequest, []string) error, aliases ...string) {
-	s.special[path] = f
+	s.special[dashed(path)] = f
 	s.Announce(aliases...)
 }
 
@@ -207,7 +211,7 @@ func (rq *httpRequest) checkText() error {
 // dispatch finds the resource by the first segment of the path, or the first two.
 func (s *Server) dispatch(rq *httpRequest, segments []string) error {
 	for n := 1; n <= 2 && n <= len(segments); n++ {
-		path := strings.Join(segments[:n], "/")
+		path := dashed(strings.Join(segments[:n], "/"))
 		if f := s.special[path]; f != nil {
 			return f(rq, segments[n:])
 		}
@@ -217,9 +221,12 @@ func (s *Server) dispatch(rq *httpRequest, segments []string) error {
 		}
 		rest := segments[n:]
 		if len(rest) > 1 {
-			if below := s.nested[path+"/*/"+rest[1]]; below != nil {
+			if below := s.nested[path+"/*/"+dashed(rest[1])]; below != nil {
 				return s.descend(rq, c, below, rest)
 			}
+		}
+		if w := c.within(); w != nil {
+			return s.ascend(rq, c, w, rest)
 		}
 		return c.serve(rq, rest)
 	}
@@ -228,12 +235,38 @@ func (s *Server) dispatch(rq *httpRequest, segments []string) error {
 
 // descend serves a resource below a noun of another.
 func (s *Server) descend(rq *httpRequest, above, below collection, rest []string) error {
-	owner, err := above.owner(rq, rq.read(), rest[0])
+	tx := rq.read()
+	owner, err := above.owner(rq, tx, rest[0])
 	if err != nil {
+		// Policy is asked before anybody looks for the one above.
+		if rq.r.Method == http.MethodPost && len(rest) == 2 && weft.IsKind(err, weft.NotFound) {
+			if refused := below.mayCreate(rq, tx); refused != nil {
+				return refused
+			}
+		}
 		return err
 	}
 	rq.up = upper{id: rest[0], owner: owner}
 	return below.serve(rq, rest[2:])
+}
+
+// ascend serves a resource that belongs to a noun of another and is reached by its
+// own ids.
+func (s *Server) ascend(rq *httpRequest, c collection, w *Within, rest []string) error {
+	if len(rest) == 0 {
+		return notFound()
+	}
+	tx := rq.read()
+	id, err := w.Of(tx, rest[0])
+	if err != nil {
+		return err
+	}
+	owner, err := s.collections[dashed(w.Path)].owner(rq, tx, id)
+	if err != nil {
+		return err
+	}
+	rq.up = upper{id: id, owner: owner}
+	return c.serve(rq, rest)
 }
 
 // health answers whether requests can be served, which takes the database.

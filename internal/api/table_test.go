@@ -25,7 +25,7 @@ func (r *served[T]) checkTable(t *testing.T) {
 	rows := r.schema.byName
 	names := members(reflect.TypeFor[T]())
 	for _, name := range names {
-		if rows[name] == nil && !slices.Contains(unshown[r.Singular], name) && !slices.Contains(members(reflect.TypeFor[weft.Meta]()), name) {
+		if rows[name] == nil && r.Only == nil && !slices.Contains(unshown[r.Singular], name) && !slices.Contains(members(reflect.TypeFor[weft.Meta]()), name) {
 			t.Errorf("%s: the field %s has no row", r.Singular, name)
 		}
 	}
@@ -47,6 +47,21 @@ func (r *served[T]) checkTable(t *testing.T) {
 			if _, ok := r.Table.Column(a.Name); !ok {
 				t.Errorf("%s: nothing to sort %s by", r.Singular, a.Name)
 			}
+		}
+	}
+}
+
+// Rules of QoS policies of all types are kept alike; each type shows its part.
+func TestQoSRulesShowAll(t *testing.T) {
+	shown := append(members(reflect.TypeFor[weft.Meta]()), "qos_policy_id", "type") // as part of a policy
+	for _, kind := range weft.QoSRuleTypes() {
+		for _, a := range qosValues(kind) {
+			shown = append(shown, a.Name)
+		}
+	}
+	for _, name := range members(reflect.TypeFor[weft.QoSRule]()) {
+		if !slices.Contains(shown, name) {
+			t.Errorf("no type of rules has a row for %s", name)
 		}
 	}
 }

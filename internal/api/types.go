@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -176,20 +177,16 @@ func oneOf(values ...string) Type {
 				}
 			}
 		}
-		return fmt.Sprintf("'%s' is not in %s", py(v), pyRepr(toAny(values)))
+		return fmt.Sprintf("%s is not in valid_values", py(v))
 	}}
 }
 
 func oneOfInt(values ...int64) Type {
 	return Type{Name: "integer", Convert: toInt, Validate: func(v any) string {
-		var list []any
-		for _, x := range values {
-			if v == x {
-				return ""
-			}
-			list = append(list, x)
+		if n, ok := v.(int64); ok && slices.Contains(values, n) {
+			return ""
 		}
-		return fmt.Sprintf("'%s' is not in %s", py(v), pyRepr(list))
+		return fmt.Sprintf("%s is not in valid_values", py(v))
 	}}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/weftnet/weft/internal/logging"
 	"github.com/weftnet/weft/internal/metering"
 	"github.com/weftnet/weft/internal/ml2"
+	"github.com/weftnet/weft/internal/qos"
 	"github.com/weftnet/weft/internal/quota"
 	"github.com/weftnet/weft/internal/secgroup"
 	"github.com/weftnet/weft/internal/segment"
@@ -43,6 +44,7 @@ type Cloud struct {
 	L3       *l3.Service
 	Groups   *secgroup.Service
 	Quota    *quota.Service
+	QoS      *qos.Service
 	Local    *localip.Service
 	Logs     logging.Service
 	Meters   metering.Service
@@ -60,6 +62,12 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c.Core.DefaultGroup, c.Core.CheckGroups = c.Groups.DefaultGroup, c.Groups.CheckGroups
 	c.Core.React(c.L3)
 	c.Segments = segment.New(drivers)
+	c.QoS = qos.New(drivers.QoSMechanisms())
+	c.L3.CheckQoS = c.QoS.Check
+	c.Core.NetworkCreating = append(c.Core.NetworkCreating, c.QoS.NetworkCreating)
+	c.Core.NetworkUpdating = append(c.Core.NetworkUpdating, c.QoS.NetworkUpdating)
+	c.Core.PortCreating = append(c.Core.PortCreating, c.QoS.PortCreating)
+	c.Core.PortUpdating = append(c.Core.PortUpdating, c.QoS.PortUpdating)
 	c.Local = localip.New(c.Core)
 	c.Core.PortDeleting = append(c.Core.PortDeleting, c.Local.PortDeleting, c.Logs.PortDeleting)
 	c.Groups.Deleting = append(c.Groups.Deleting, c.Logs.GroupDeleting)
@@ -86,6 +94,7 @@ func (c *Cloud) Register(s *api.Server) {
 	api.Register(s, api.SecurityGroupRules(c.Groups))
 	api.Register(s, api.Routers(c.L3, api.RouterActions(c.L3)))
 	api.Register(s, api.FloatingIPs(c.L3))
+	api.RegisterQoS(s, c.QoS)
 	api.Register(s, api.RBACPolicies(sharing.Policies{}))
 	api.Register(s, api.Agents(c.cfg.AgentDownTime))
 	api.Register(s, api.LocalIPs(c.Local))

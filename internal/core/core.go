@@ -37,12 +37,14 @@ type Service struct {
 	// CheckGroups refuses groups that a port of the project may not be in.
 	CheckGroups func(tx *store.Tx, projectID string, ids []string) error
 
+	NetworkCreating []func(tx *store.Tx, n *weft.Network) error      // when it is settled, before it is stored
 	NetworkUpdating []func(tx *store.Tx, old, n *weft.Network) error // before it is stored
 	NetworkDeleting []func(tx *store.Tx, n *weft.Network) error      // before anything of it goes
 	SubnetCreated   []func(tx *store.Tx, sn *weft.Subnet) error
-	SubnetUpdating  []func(tx *store.Tx, old, sn *weft.Subnet) error // before it is stored
-	SubnetDeleting  []func(tx *store.Tx, sn *weft.Subnet) error      // when nothing blocks it
-	PortUpdating    []func(tx *store.Tx, old, p *weft.Port) error    // when it is settled, before it is stored
+	SubnetUpdating  []func(tx *store.Tx, old, sn *weft.Subnet) error          // before it is stored
+	SubnetDeleting  []func(tx *store.Tx, sn *weft.Subnet) error               // when nothing blocks it
+	PortCreating    []func(tx *store.Tx, n *weft.Network, p *weft.Port) error // when it is settled, before it is stored
+	PortUpdating    []func(tx *store.Tx, old, p *weft.Port) error             // when it is settled, before it is stored
 	PortDeleting    []func(tx *store.Tx, p *weft.Port) error
 }
 

@@ -32,6 +32,11 @@ func (s *Service) CreateNetwork(tx *store.Tx, n *weft.Network, _ weft.Given) err
 			return err
 		}
 	}
+	for _, hook := range s.NetworkCreating {
+		if err := hook(tx, n); err != nil {
+			return err
+		}
+	}
 	if err := store.Networks.Insert(tx, n); err != nil {
 		return err
 	}

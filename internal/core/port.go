@@ -52,6 +52,11 @@ func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 	if err := s.bind(tx, v, p, 1); err != nil {
 		return err
 	}
+	for _, hook := range s.PortCreating {
+		if err := hook(tx, v.network, p); err != nil {
+			return err
+		}
+	}
 	if err := store.Ports.Insert(tx, p); err != nil {
 		return err
 	}

@@ -33,17 +33,30 @@ type Ports interface {
 type Service struct {
 	ports    Ports
 	downTime time.Duration // after its last heartbeat an agent counts as dead
+
+	// CheckQoS refuses that the caller replaces a QoS policy by another; either may
+	// be "". Nil allows all.
+	CheckQoS func(tx *store.Tx, old, policy weft.ID) error
 }
 
 // New makes a service. An L3 agent counts as alive while its last heartbeat is
 // younger than downTime.
-func New(ports Ports, downTime time.Duration) *Service { return &Service{ports, downTime} }
+func New(ports Ports, downTime time.Duration) *Service {
+	return &Service{ports: ports, downTime: downTime}
+}
 
 // badRouter is Neutron's BadRequest about a router; the message ends itself.
 func badRouter(format string, args ...any) error { return bad("router", format, args...) }
 
 func bad(resource, format string, args ...any) error {
 	return weft.Errorf(weft.BadRequest, "BadRequest", "Bad %s request: %s.", resource, fmt.Sprintf(format, args...))
+}
+
+func (s *Service) checkQoS(tx *store.Tx, old, policy weft.ID) error {
+	if s.CheckQoS == nil {
+		return nil
+	}
+	return s.CheckQoS(tx, old, policy)
 }
 
 // visible gets a noun that the caller may see; the error is that it is missing.

@@ -20,6 +20,9 @@ func (s *Service) CreateFloatingIP(tx *store.Tx, f *weft.FloatingIP, subnetID st
 	if err := checkFloatingNetwork(tx, f.FloatingNetworkID); err != nil {
 		return err
 	}
+	if err := s.checkQoS(tx, "", f.QoSPolicyID); err != nil {
+		return err
+	}
 	if f.ID == "" {
 		f.ID = uuid.NewString() // its port names it
 	}
@@ -75,9 +78,17 @@ func ipv4Of(p *weft.Port) []weft.FixedIP {
 }
 
 // UpdateFloatingIP stores a changed floating IP. A port_id that is given associates
-// it anew, or if it is null takes it away; without one the association stays.
-// Errors: those of associate.
+// it anew, or if it is null takes it away; without one the association stays. The
+// QoS policy, in contrast, goes unless it is given, as in Neutron. Errors: those of
+// associate, QosPolicyNotFound.
 func (s *Service) UpdateFloatingIP(tx *store.Tx, old, f *weft.FloatingIP, given weft.Given) error {
+	if !given["qos_policy_id"] {
+		f.QoSPolicyID = ""
+	} else if f.QoSPolicyID != old.QoSPolicyID {
+		if err := s.checkQoS(tx, "", f.QoSPolicyID); err != nil {
+			return err
+		}
+	}
 	fixed := netip.Addr{}
 	if given["fixed_ip_address"] {
 		fixed = f.FixedIPAddress.Addr

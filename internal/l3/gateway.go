@@ -13,7 +13,10 @@ func asked(g *weft.Gateway, given weft.Given) *weft.Gateway {
 	if g == nil {
 		return nil
 	}
-	want := &weft.Gateway{NetworkID: g.NetworkID, EnableSNAT: true, QoSPolicyID: g.QoSPolicyID}
+	want := &weft.Gateway{NetworkID: g.NetworkID, EnableSNAT: true}
+	if given[givenQoS] {
+		want.QoSPolicyID = g.QoSPolicyID
+	}
 	if given[givenSNAT] {
 		want.EnableSNAT = g.EnableSNAT
 	}
@@ -35,6 +38,15 @@ func copied(g *weft.Gateway) *weft.Gateway {
 // changeGateway makes the gateway of a router the one asked for; the router is not
 // yet stored.
 func (s *Service) changeGateway(tx *store.Tx, r *weft.Router, want *weft.Gateway) error {
+	if want != nil {
+		old := weft.ID("")
+		if r.Gateway != nil {
+			old = r.Gateway.QoSPolicyID
+		}
+		if err := s.checkQoS(tx, old, want.QoSPolicyID); err != nil {
+			return err
+		}
+	}
 	if r.Gateway != nil && want != nil && r.Gateway.NetworkID == want.NetworkID {
 		return s.moveGateway(tx, r, want)
 	}

@@ -15,6 +15,7 @@ const (
 	givenGateway  = "external_gateway_info"
 	givenSNAT     = givenGateway + ":enable_snat"
 	givenFixedIPs = givenGateway + ":external_fixed_ips"
+	givenQoS      = givenGateway + ":qos_policy_id"
 )
 
 // CreateRouter stores a new router, with a port for its gateway if it has one. Of
@@ -35,6 +36,9 @@ func (s *Service) CreateRouter(tx *store.Tx, r *weft.Router, given weft.Given) e
 	want := asked(r.Gateway, given)
 	r.Status, r.Routes, r.Gateway, r.GatewayPortID, r.HostID = weft.StatusActive, nil, nil, "", ""
 	if want != nil {
+		if err := s.checkQoS(tx, "", want.QoSPolicyID); err != nil {
+			return err
+		}
 		if err := s.openGateway(tx, r, want); err != nil {
 			return err
 		}
@@ -63,6 +67,9 @@ func checkHints(tx *store.Tx, r *weft.Router) error {
 // InvalidRoutes, RoutesExhausted.
 func (s *Service) UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Given) error {
 	want := asked(r.Gateway, given)
+	if want != nil && !given[givenQoS] && old.Gateway != nil {
+		want.QoSPolicyID = old.Gateway.QoSPolicyID
+	}
 	r.HostID, r.GatewayPortID, r.Gateway = old.HostID, old.GatewayPortID, copied(old.Gateway)
 	if given[givenGateway] {
 		if err := s.changeGateway(tx, r, want); err != nil {

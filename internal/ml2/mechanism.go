@@ -17,6 +17,30 @@ type Mechanism interface {
 	Reaches(tx *store.Tx, host string, segment weft.Provider) (bool, error)
 }
 
+// QoS is what a mechanism makes of QoS rules.
+type QoS struct {
+	Rules     []string // types of rules
+	VIFTypes  []string // of bound ports that it honours them for
+	VNICTypes []string // of ports that are not bound yet
+}
+
+// QoSMechanism is a Mechanism that honours QoS rules.
+type QoSMechanism interface {
+	Mechanism
+	QoS() QoS
+}
+
+// QoSMechanisms are those that honour QoS rules.
+func (m *Manager) QoSMechanisms() []QoSMechanism {
+	var out []QoSMechanism
+	for _, mech := range m.mechanisms {
+		if q, ok := mech.(QoSMechanism); ok {
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
 // Binding is how a port attaches on its host.
 type Binding struct {
 	VIFType string

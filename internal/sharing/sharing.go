@@ -31,6 +31,11 @@ var shareables = map[string]shareable{
 		owner:   ownerIn(store.SecurityGroups),
 		relied:  groupRelied,
 	},
+	"qos_policy": {
+		actions: []string{weft.AccessShared},
+		owner:   ownerIn(store.QoSPolicies),
+		relied:  policyRelied,
+	},
 }
 
 func ownerIn[T any](t *store.Table[T]) func(*store.Tx, string) (string, error) {
@@ -223,6 +228,26 @@ func groupRelied(tx *store.Tx, p *weft.RBACPolicy) error {
 		AND (? = '*' OR t.project_id = ?) AND `+otherwise("security_group", weft.AccessShared, "m.group_id"), g.ID, g.ProjectID, p.TargetTenant, p.TargetTenant, p.TargetTenant)
 	if err == nil && used {
 		err = weft.Errorf(weft.Conflict, "InvalidSharedSetting", "Unable to reconfigure sharing settings for security group %s. Multiple projects are using it.", g.ID)
+	}
+	return err
+}
+
+// policyRelied looks for what the target has given a QoS policy to. As in Neutron the
+// owner's own counts when the access of everybody is to end, and the attribute shared
+// is refused like the RBAC policy.
+func policyRelied(tx *store.Tx, p *weft.RBACPolicy) error {
+	text := ""
+	for _, users := range []string{"networks", "ports", "floatingips", "routers"} {
+		if text != "" {
+			text += " UNION ALL "
+		}
+		text += "SELECT u.project_id, u.qos_policy_id FROM " + users + " u WHERE u.qos_policy_id <> ''"
+	}
+	used, err := tx.Exists(`SELECT 1 FROM (`+text+`) t WHERE t.qos_policy_id = ? AND (? = '*' OR t.project_id = ?) AND `+
+		otherwise("qos_policy", weft.AccessShared, "t.qos_policy_id"), p.ObjectID, p.TargetTenant, p.TargetTenant, p.TargetTenant)
+	if err == nil && used {
+		err = weft.Errorf(weft.Conflict, "RbacPolicyInUse",
+			"RBAC policy on object %s cannot be removed because other objects depend on it.\nDetails: project_id=%s", p.ObjectID, p.TargetTenant)
 	}
 	return err
 }

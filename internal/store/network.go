@@ -13,6 +13,7 @@ var Networks = Table[weft.Network]{
 		{Name: "external", Attr: "router:external", Value: func(n *weft.Network) any { return btoi(n.External) }},
 		{Name: "is_default", Value: func(n *weft.Network) any { return btoi(n.IsDefault) }},
 		{Name: "mtu", Value: func(n *weft.Network) any { return n.MTU }},
+		{Name: "qos_policy_id", Value: func(n *weft.Network) any { return string(n.QoSPolicyID) }},
 	},
 	Computed: []Computed{
 		{Attr: "subnets", SQL: `COALESCE('["' || (SELECT STRING_AGG(s.id, '","') FROM subnets s WHERE s.network_id = t.id) || '"]', '[]')`},

@@ -24,7 +24,9 @@ var Ports = Table[weft.Port]{
 		{Name: "device_owner", Value: func(p *weft.Port) any { return p.DeviceOwner }},
 		{Name: "host_id", Attr: "binding:host_id", Value: func(p *weft.Port) any { return p.HostID }},
 		{Name: "ip_allocation", Value: func(p *weft.Port) any { return p.IPAllocation }},
+		{Name: "qos_policy_id", Value: func(p *weft.Port) any { return string(p.QoSPolicyID) }},
 	},
+	Computed: []Computed{qosNetworkPolicy("network_id"), resourceRequest()},
 	Filters: map[string]Filter{
 		"fixed_ips": fixedIPFilter,
 		"security_groups": func(_ *weft.Caller, values []any) Cond {

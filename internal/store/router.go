@@ -14,6 +14,12 @@ var Routers = Table[weft.Router]{
 		{Name: "enable_ndp_proxy", Value: func(r *weft.Router) any { return btoi(r.EnableNDPProxy) }},
 		{Name: "host_id", Attr: "-", Value: func(r *weft.Router) any { return r.HostID }},
 		{Name: "gw_port_id", Attr: "-", Value: func(r *weft.Router) any { return r.GatewayPortID }},
+		{Name: "qos_policy_id", Attr: "-", Value: func(r *weft.Router) any {
+			if r.Gateway == nil {
+				return ""
+			}
+			return string(r.Gateway.QoSPolicyID)
+		}},
 	},
 	Computed: []Computed{
 		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentL3, "t.host_id")},
@@ -32,8 +38,10 @@ var FloatingIPs = Table[weft.FloatingIP]{
 		{Name: "port_id", Value: func(f *weft.FloatingIP) any { return string(f.PortID) }},
 		{Name: "fixed_ip_address", Value: func(f *weft.FloatingIP) any { return addrText(f.FixedIPAddress) }},
 		{Name: "status", Value: func(f *weft.FloatingIP) any { return f.Status }},
+		{Name: "qos_policy_id", Value: func(f *weft.FloatingIP) any { return string(f.QoSPolicyID) }},
 	},
 	Computed: []Computed{
+		qosNetworkPolicy("floating_network_id"),
 		{Attr: "port_details", SQL: "(SELECT p.doc FROM ports p WHERE p.id = t.port_id)", Render: portDetails},
 	},
 }.Ready()

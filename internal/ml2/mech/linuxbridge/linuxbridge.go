@@ -19,6 +19,12 @@ func New(downTime time.Duration) ml2.Mechanism { return driver{downTime} }
 
 func (driver) Name() string { return "linuxbridge" }
 
+// QoS implements ml2.QoSMechanism. Minimums are for Placement alone, as with
+// Neutron's drivers for hardware: a bridge keeps nothing free.
+func (driver) QoS() ml2.QoS {
+	return ml2.QoS{Rules: weft.QoSRuleTypes(), VIFTypes: []string{weft.VIFBridge}, VNICTypes: []string{"normal"}}
+}
+
 // Bind implements ml2.Mechanism.
 func (d driver) Bind(tx *store.Tx, p *weft.Port, segment weft.Provider) (*ml2.Binding, error) {
 	if p.VNICType != "normal" && p.VNICType != "" {
