@@ -25,6 +25,7 @@ type Caller struct {
 	DomainID      string // of a domain-scoped token
 	System        bool   // a system-scoped token
 	Roles         []string
+	ServiceRoles  []string // of the service that passes on the caller's request
 	RequestID     string
 	GlobalRequest string // X-Openstack-Request-Id as sent by the client
 }
@@ -41,6 +42,14 @@ func (c *Caller) HasRole(role string) bool {
 
 // IsAdmin reports whether the caller holds the role admin.
 func (c *Caller) IsAdmin() bool { return c.HasRole("admin") }
+
+// Credentials is what a request shows of who sends it, and what it wants: a token
+// may be good for certain requests only.
+type Credentials struct {
+	Token        string // X-Auth-Token
+	ServiceToken string // X-Service-Token, of a service that passes the request on
+	Method, Path string
+}
 
 // SystemCaller acts for weft itself: feeds, port status, clean-up.
 func SystemCaller(what string) *Caller {

@@ -36,7 +36,7 @@ type Config struct {
 	DB       *store.DB
 	Policy   Policy
 	Quota    Quota
-	Auth     func(ctx context.Context, token string) (*weft.Caller, error) // nil caller or weft.Unauthorized: 401
+	Auth     func(context.Context, weft.Credentials) (*weft.Caller, error) // nil caller or weft.Unauthorized: 401
 	AuthURL  string                                                        // for WWW-Authenticate
 	MaxLimit int                                                           // largest page; 0: as large as asked for
 }
@@ -175,7 +175,8 @@ func (s *Server) route(rq *httpRequest, id string) error {
 	if err := rq.checkText(); err != nil {
 		return err
 	}
-	caller, err := s.Auth(rq.r.Context(), rq.r.Header.Get("X-Auth-Token"))
+	caller, err := s.Auth(rq.r.Context(), weft.Credentials{Token: strings.TrimSpace(rq.r.Header.Get("X-Auth-Token")),
+		ServiceToken: strings.TrimSpace(rq.r.Header.Get("X-Service-Token")), Method: rq.r.Method, Path: rq.r.URL.Path})
 	if err != nil {
 		return err
 	}

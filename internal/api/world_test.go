@@ -94,8 +94,8 @@ func TestTables(t *testing.T) {
 	api.CheckTables(t, s)
 }
 
-func authenticate(_ context.Context, token string) (*weft.Caller, error) {
-	if c := callers[token]; c != nil {
+func authenticate(_ context.Context, c weft.Credentials) (*weft.Caller, error) {
+	if c := callers[c.Token]; c != nil {
 		return c, nil
 	}
 	return nil, weft.Errorf(weft.Unauthorized, "Unauthorized", "The request you have made requires authentication.")

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/weftnet/weft"
@@ -56,13 +57,8 @@ func (c comparison) eval(caller *weft.Caller, t Target) outcome {
 	if c.literal {
 		return decided(c.right.is(t, c.left, true))
 	}
-	if c.who == callerRoles {
-		for _, r := range caller.Roles {
-			if c.right.is(t, r, false) {
-				return yes
-			}
-		}
-		return no
+	if roles, ok := c.who.roles(caller); ok {
+		return decided(slices.ContainsFunc(roles, func(r string) bool { return c.right.is(t, r, false) }))
 	}
 	left, known := c.who.of(caller)
 	if !known {
@@ -88,6 +84,7 @@ const (
 	callerSystem
 	callerIsAdmin
 	callerRoles
+	callerServiceRoles
 )
 
 // credentials is the names that Neutron gives to them.
@@ -96,6 +93,18 @@ var credentials = map[string]credential{
 	"project_id": callerProject, "tenant_id": callerProject, "project": callerProject, "tenant": callerProject,
 	"project_name": callerProjectName, "tenant_name": callerProjectName,
 	"domain_id": callerDomain, "system_scope": callerSystem, "is_admin": callerIsAdmin, "roles": callerRoles,
+	"service_roles": callerServiceRoles,
+}
+
+// roles is a credential that is a list of roles.
+func (w credential) roles(c *weft.Caller) (list []string, ok bool) {
+	switch w {
+	case callerRoles:
+		return c.Roles, true
+	case callerServiceRoles:
+		return c.ServiceRoles, true
+	}
+	return nil, false
 }
 
 // of is the credential of a caller; ok is false if weft does not know such a thing.

@@ -115,10 +115,11 @@ func (w *explainer) note(c check) string {
 func (w *explainer) compared(c comparison) string {
 	var parts []string
 	left, known := c.who.of(w.caller)
+	roles, list := c.who.roles(w.caller)
 	switch {
 	case c.literal:
-	case c.who == callerRoles:
-		parts = append(parts, fmt.Sprintf("the caller has roles %q", w.caller.Roles))
+	case list:
+		parts = append(parts, fmt.Sprintf("the caller has %s %q", c.kind, roles))
 	case known:
 		parts = append(parts, fmt.Sprintf("the caller has %s %q", c.kind, left))
 	default:

@@ -188,7 +188,7 @@ func TestCallersWithoutProjectOwnNothing(t *testing.T) {
 }
 
 func TestLanguage(t *testing.T) {
-	c := &weft.Caller{UserID: "u", UserName: "ann", UserDomainID: "d", ProjectID: "p", Roles: []string{"Member", "auditor"}}
+	c := &weft.Caller{UserID: "u", UserName: "ann", UserDomainID: "d", ProjectID: "p", Roles: []string{"Member", "auditor"}, ServiceRoles: []string{"service"}}
 	target := on("project_id", "p", "user", "u", "name", "http", "flag", true, "off", false, "none", weft.ID(""), "ref", weft.ID("r"),
 		"count", 4.0, "vid", int64(10), "device_owner", "network:dhcp", "text", "ab-u-cd", "roles", "auditor", "percent", "50%")
 	for text, want := range map[string]outcome{
@@ -198,7 +198,7 @@ func TestLanguage(t *testing.T) {
 		"role:member": yes, "role:READER": yes, "role:manager": no, "role:admin": no, "role:Auditor": yes, "role:audit": no,
 		"project_id:%(project_id)s": yes, "tenant_id:%(tenant_id)s": yes, "tenant:%(project_id)s": yes, "project_id:p": yes, "project_id:q": no,
 		"user_id:%(user)s": yes, "user_name:ann": yes, "user_domain_id:d": yes, "is_admin:False": yes, "is_admin:True": no, "system_scope:all": no,
-		"roles:%(roles)s": yes, "roles:member": no,
+		"roles:%(roles)s": yes, "roles:member": no, "service_roles:service": yes, "service_roles:auditor": no,
 		"'http':%(name)s": yes, `"http":%(name)s`: yes, "'https':%(name)s": no, "True:%(flag)s": yes, "False:%(off)s": yes, "True:%(off)s": no,
 		"None:%(none)s": yes, "None:%(absent)s": yes, "None:%(name)s": no, "'':%(none)s": no, "4:%(count)s": yes, "10:%(vid)s": yes, "5:%(count)s": no,
 		"'r':%(ref)s": yes, "'ab-u-cd':ab-%(user)s-cd": yes, "'ab':ab%(user)s": no, "'%':%%": yes, "'50%':%(percent)s": yes, "'u-absent':%(absent)s": no,

@@ -1,0 +1,99 @@
+package authtoken
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/weftnet/weft"
+)
+
+// Subject is what a token stands for. It is shared and never changed.
+type Subject struct {
+	Caller  weft.Caller
+	Expires time.Time
+	Rules   []weft.AccessRule // the only requests it is good for; none: all
+}
+
+// Source knows tokens. Look refuses with weft.Unauthorized a token that is good for
+// nothing, and with weft.Unavailable if that cannot be found out now. Tokens that
+// have expired are known only if late, and only if that was not long ago.
+type Source interface {
+	Look(ctx context.Context, token string, late bool) (*Subject, error)
+}
+
+// Config is what a Gate is made of.
+type Config struct {
+	Source        Source           // required
+	ServiceRoles  []string         // one of them makes a service's token one
+	RolesRequired bool             // whether other tokens are refused in place of a service's
+	ServiceType   string           // of this service, as access rules name it
+	Now           func() time.Time // for tests; nil is the wall clock
+}
+
+// Gate lets requests in.
+type Gate struct{ Config }
+
+// New makes a gate.
+func New(c Config) *Gate {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Gate{c}
+}
+
+// Admit is who sends a request, or weft.Unauthorized, or another error of the
+// source. The caller may be shared by requests: copy it before changing it.
+func (g *Gate) Admit(ctx context.Context, c weft.Credentials) (*weft.Caller, error) {
+	var service *Subject
+	trusted := false
+	if c.ServiceToken != "" {
+		var err error
+		if service, err = g.look(ctx, c.ServiceToken, false); err != nil {
+			return nil, err
+		}
+		trusted = slices.ContainsFunc(g.ServiceRoles, service.Caller.HasRole)
+		if g.RolesRequired && !trusted {
+			return nil, Unauthorized()
+		}
+	}
+	s, err := g.look(ctx, c.Token, trusted)
+	if err != nil {
+		return nil, err
+	}
+	// What a service passes on is not what the rules of its user are about.
+	if service == nil && !g.permits(s.Rules, c) {
+		return nil, Unauthorized()
+	}
+	if service == nil {
+		return &s.Caller, nil
+	}
+	caller := s.Caller
+	caller.ServiceRoles = service.Caller.Roles
+	return &caller, nil
+}
+
+func (g *Gate) look(ctx context.Context, token string, late bool) (*Subject, error) {
+	if token == "" {
+		return nil, Unauthorized()
+	}
+	s, err := g.Source.Look(ctx, token, late)
+	if err == nil && !late && !g.Now().Before(s.Expires) {
+		return nil, Unauthorized()
+	}
+	return s, err
+}
+
+func (g *Gate) permits(rules []weft.AccessRule, c weft.Credentials) bool {
+	if len(rules) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(rules, func(r weft.AccessRule) bool {
+		return r.Service == g.ServiceType && r.Method == c.Method && r.Covers(c.Path)
+	})
+}
+
+// Unauthorized is the refusal of a token.
+func Unauthorized() error {
+	return weft.Errorf(weft.Unauthorized, "Unauthorized", "The request you have made requires authentication.")
+}
