@@ -17,6 +17,7 @@ import (
 	"github.com/weftnet/weft/internal/agent/metadata"
 	"github.com/weftnet/weft/internal/agent/outside"
 	"github.com/weftnet/weft/internal/api"
+	"github.com/weftnet/weft/internal/authtoken"
 	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/feed"
@@ -40,7 +41,9 @@ type machine struct {
 	log       *slog.Logger
 	db        *store.DB
 	listeners map[string]net.Listener
-	identity  *identity.Service
+	identity  *identity.Service               // nil if a Keystone is asked
+	follow    func(ctx context.Context) error // keeps the source of tokens up to date
+	gate      *authtoken.Gate
 	network   *api.Server
 	agent     *agent.Agent
 	beat      *heartbeat
@@ -49,8 +52,7 @@ type machine struct {
 }
 
 func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, listeners map[string]net.Listener) (*machine, error) {
-	m := &machine{cfg: cfg, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners,
-		authURL: "http://" + reachable(listeners["identity"]) + "/v3"}
+	m := &machine{cfg: cfg, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners}
 	if err := m.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 		return nil, err
 	}
 	var err error
-	if m.network, err = networkAPI(cfg, log, db, c, m.identity, m.authURL); err != nil {
+	if m.network, err = networkAPI(cfg, log, db, c, m.gate.Admit, m.authURL); err != nil {
 		return nil, err
 	}
 	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, place: c.L3.PlaceRouters, rebind: c.Core.RetryBindings}
@@ -70,39 +72,6 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 	f := feed.New(feed.Config{Log: log, DB: db, Host: cfg.Host, Domain: strings.TrimSuffix(cfg.DNSDomain, "."),
 		SetPorts: c.Core.SetPortStatuses, SetFloatingIPs: c.L3.SetFloatingIPStatuses})
 	return m, m.assemble(ctx, f)
-}
-
-// identify opens the identity service and writes clouds.yaml.
-func (m *machine) identify(ctx context.Context) error {
-	say("identity: users, projects and the service catalogue")
-	var err error
-	if m.identity, err = identity.New(ctx, identity.Config{DB: m.db, Log: m.log, TokenTTL: m.cfg.TokenTTL}); err != nil {
-		return err
-	}
-	passwords, lost, err := m.dir.passwords()
-	if err != nil {
-		return err
-	}
-	// The file comes first: a password that only a lost process knew would lock
-	// everybody out.
-	if err := m.dir.writeClouds(m.authURL, passwords); err != nil {
-		return fmt.Errorf("writing clouds.yaml: %w", err)
-	}
-	made, err := m.identity.Bootstrap(ctx, identity.Bootstrap{
-		IdentityURL: m.authURL,
-		NetworkURL:  "http://" + reachable(m.listeners["network"]),
-		Passwords:   passwords,
-	})
-	if err != nil || made != nil {
-		return err
-	}
-	for _, user := range lost {
-		say("clouds.yaml had no password of user %s: it has a new one now", user)
-		if _, err := m.identity.ResetPassword(ctx, user, passwords[user]); err != nil {
-			return fmt.Errorf("giving user %s a new password: %w", user, err)
-		}
-	}
-	return nil
 }
 
 // reachable is a listener's address as clients can use it, also those elsewhere if

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 
+	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/cloud"
 	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/core"
-	"github.com/weftnet/weft/internal/identity"
 	"github.com/weftnet/weft/internal/policy"
 	"github.com/weftnet/weft/internal/store"
 )
@@ -22,13 +23,16 @@ func newCloud(cfg config.Config) *cloud.Cloud {
 	}, drivers(cfg))
 }
 
+// admission says who sends a request.
+type admission func(context.Context, weft.Credentials) (*weft.Caller, error)
+
 // networkAPI is the Networking API with every resource there is.
-func networkAPI(cfg config.Config, log *slog.Logger, db *store.DB, c *cloud.Cloud, id *identity.Service, authURL string) (*api.Server, error) {
+func networkAPI(cfg config.Config, log *slog.Logger, db *store.DB, c *cloud.Cloud, admit admission, authURL string) (*api.Server, error) {
 	rules, err := loadPolicy(cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	s := api.NewServer(api.Config{Log: log, DB: db, Policy: rules, Quota: c.Quota, Auth: id.Authenticate, AuthURL: authURL, MaxLimit: cfg.PageLimit})
+	s := api.NewServer(api.Config{Log: log, DB: db, Policy: rules, Quota: c.Quota, Auth: admit, AuthURL: authURL, MaxLimit: cfg.PageLimit})
 	c.Register(s)
 	return s, nil
 }

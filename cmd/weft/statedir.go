@@ -101,14 +101,36 @@ func (d stateDir) writeClouds(authURL string, passwords map[string]string) error
 	out := client.Clouds{Clouds: map[string]client.Cloud{}}
 	for cloud, user := range cloudUsers {
 		var c client.Cloud
-		c.Auth.AuthURL, c.Auth.Username, c.Auth.Password, c.Auth.ProjectName = authURL, user, passwords[user], user
-		c.Auth.UserDomainName, c.Auth.ProjectDomainName = "Default", "Default"
+		c.Auth = client.Auth{AuthURL: authURL, Username: user, Password: passwords[user], ProjectName: user,
+			UserDomainName: "Default", ProjectDomainName: "Default"}
 		c.RegionName, c.IdentityAPIVersion = "RegionOne", 3
 		out.Clouds[cloud] = c
 	}
 	data, err := yaml.Marshal(out)
 	if err != nil {
 		return fmt.Errorf("encoding clouds.yaml: %w", err)
+	}
+	return writePrivate(d.clouds(), data)
+}
+
+// keepCloud writes one cloud of clouds.yaml and keeps the others as they are.
+func (d stateDir) keepCloud(name string, c client.Cloud) error {
+	var file struct {
+		Clouds map[string]any `yaml:"clouds"`
+	}
+	data, err := os.ReadFile(d.clouds())
+	if err == nil {
+		err = yaml.Unmarshal(data, &file)
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if file.Clouds == nil {
+		file.Clouds = map[string]any{}
+	}
+	file.Clouds[name] = c
+	if data, err = yaml.Marshal(file); err != nil {
+		return err
 	}
 	return writePrivate(d.clouds(), data)
 }

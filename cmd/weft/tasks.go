@@ -13,19 +13,26 @@ import (
 // tasks are what `weft up` does at the same time.
 func (m *machine) tasks() []run.Task {
 	tasks := []run.Task{
-		serve("identity API", m.listeners["identity"], m.identity.Handler()),
-		serve("networking API", m.listeners["network"], m.network),
-		always("identity", m.identity.Run),
+		always("identity", m.follow),
 		always("agent", m.agent.Run),
 		always("heartbeat", m.beat.run),
 	}
-	if l := m.listeners["identity"+insideToo]; l != nil {
-		tasks = append(tasks, serve("identity API inside", l, m.identity.Handler()))
-	}
-	if l := m.listeners["network"+insideToo]; l != nil {
-		tasks = append(tasks, serve("networking API inside", l, m.network))
+	for name, h := range m.handlers() {
+		tasks = append(tasks, serve(name+" API", m.listeners[name], h))
+		if l := m.listeners[name+insideToo]; l != nil {
+			tasks = append(tasks, serve(name+" API inside", l, h))
+		}
 	}
 	return tasks
+}
+
+// handlers are the APIs that are served, by the name of their listeners.
+func (m *machine) handlers() map[string]http.Handler {
+	out := map[string]http.Handler{"network": m.network}
+	if m.identity != nil {
+		out["identity"] = m.identity.Handler()
+	}
+	return out
 }
 
 // always is a task that is ready as soon as it runs.

@@ -128,7 +128,11 @@ func listeners(c config.Config) (map[string]net.Listener, error) {
 		return inherited()
 	}
 	out := map[string]net.Listener{}
-	for name, port := range map[string]uint16{"network": c.NetworkPort, "identity": c.IdentityPort} {
+	ports := map[string]uint16{"network": c.NetworkPort}
+	if c.Keystone.URL == "" {
+		ports["identity"] = c.IdentityPort
+	}
+	for name, port := range ports {
 		l, err := net.Listen("tcp", net.JoinHostPort(c.Listen.String(), strconv.Itoa(int(port))))
 		if err != nil {
 			return nil, fmt.Errorf("opening the %s API's socket: %w", name, err)
@@ -150,6 +154,9 @@ func up(ctx context.Context, c config.Config) error {
 		return fmt.Errorf("making the state directory: %w", err)
 	}
 	if os.Geteuid() != 0 && !inside() {
+		if c.Keystone.URL != "" {
+			return errors.New("without root weft runs in a network namespace of its own, from which it cannot ask the Keystone of [identity] url")
+		}
 		say("not root: building the networks in a user, network and mount namespace of its own")
 		return enterRootless(sockets)
 	}

@@ -7,6 +7,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,16 +24,22 @@ import (
 
 // Cloud is an entry of clouds.yaml.
 type Cloud struct {
-	Auth struct {
-		AuthURL           string `yaml:"auth_url"`
-		Username          string `yaml:"username"`
-		Password          string `yaml:"password"`
-		ProjectName       string `yaml:"project_name"`
-		UserDomainName    string `yaml:"user_domain_name"`
-		ProjectDomainName string `yaml:"project_domain_name"`
-	} `yaml:"auth"`
+	Auth               Auth   `yaml:"auth"`
 	RegionName         string `yaml:"region_name"`
 	IdentityAPIVersion int    `yaml:"identity_api_version"`
+	Network            string `yaml:"network_endpoint_override,omitempty"` // in place of the catalogue's
+	CACert             string `yaml:"cacert,omitempty"`
+	Verify             *bool  `yaml:"verify,omitempty"` // nil is true
+}
+
+// Auth is how to log in to a cloud.
+type Auth struct {
+	AuthURL           string `yaml:"auth_url"`
+	Username          string `yaml:"username"`
+	Password          string `yaml:"password"`
+	ProjectName       string `yaml:"project_name"`
+	UserDomainName    string `yaml:"user_domain_name"`
+	ProjectDomainName string `yaml:"project_domain_name"`
 }
 
 // Clouds is the content of a clouds.yaml.
@@ -70,11 +78,32 @@ func Connect(ctx context.Context, path, name string) (*Client, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s has no cloud named %q", path, name)
 	}
-	c := &Client{http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}}
+	trust, err := cloud.trust()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{http: &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32, TLSClientConfig: trust}}}
 	if err := c.authenticate(ctx, cloud); err != nil {
 		return nil, fmt.Errorf("authenticating at %s: %w", cloud.Auth.AuthURL, err)
 	}
 	return c, nil
+}
+
+// trust is which servers are believed.
+func (c *Cloud) trust() (*tls.Config, error) {
+	t := &tls.Config{InsecureSkipVerify: c.Verify != nil && !*c.Verify}
+	if c.CACert == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(c.CACert)
+	if err != nil {
+		return nil, fmt.Errorf("reading cacert: %w", err)
+	}
+	t.RootCAs = x509.NewCertPool()
+	if !t.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate in PEM", c.CACert)
+	}
+	return t, nil
 }
 
 // token is the part of Keystone's answer that is used.
@@ -83,7 +112,7 @@ type token struct {
 		Project struct{ ID string }
 		Catalog []struct {
 			Type      string
-			Endpoints []struct{ Interface, URL string }
+			Endpoints []struct{ Interface, Region, URL string }
 		}
 	}
 }
@@ -101,15 +130,20 @@ func (c *Client) authenticate(ctx context.Context, cloud Cloud) error {
 		return err
 	}
 	c.token, c.Project = h.Get("X-Subject-Token"), t.Token.Project.ID
+	base := cloud.Network
 	for _, s := range t.Token.Catalog {
 		for _, e := range s.Endpoints {
-			if s.Type == "network" && e.Interface == "public" {
-				c.network = strings.TrimSuffix(e.URL, "/") + "/v2.0/"
-				return nil
+			here := cloud.RegionName == "" || e.Region == cloud.RegionName
+			if base == "" && s.Type == "network" && e.Interface == "public" && here {
+				base = e.URL
 			}
 		}
 	}
-	return fmt.Errorf("its catalogue has no network service")
+	if base == "" {
+		return fmt.Errorf("its catalogue has no network service in region %q", cloud.RegionName)
+	}
+	c.network = strings.TrimSuffix(base, "/") + "/v2.0/"
+	return nil
 }
 
 // call sends a request and decodes the answer into out, unless that is nil.

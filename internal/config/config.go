@@ -30,6 +30,8 @@ type Config struct {
 	Database     string // URL as the store takes it; "" is SQLite in StateDir
 	PolicyFile   string // rules in place of the built-in ones; "" is none
 	TokenTTL     time.Duration
+	Keystone     Keystone
+	ServiceToken ServiceToken
 	Physnets     map[string]string // physical network -> interface
 
 	BaseMAC          weft.MAC // the first three octets of generated addresses, four if the fourth is not 0
@@ -46,6 +48,29 @@ type Config struct {
 	Quotas   map[string]int // by resource; -1 is unlimited
 	Metadata Metadata
 	Log      Log
+}
+
+// Keystone is who knows tokens in the place of weft's own identity.
+type Keystone struct {
+	URL       string // "": weft's own
+	PublicURL string // for clients; "" is URL
+	Username  string
+	Password  string
+	Domain    string // of the user, by name
+	Project   string
+	InDomain  string // of the project, by name
+	Region    string // of the catalogue, for weft's own commands
+	CAFile    string
+	Insecure  bool
+	Timeout   time.Duration
+	CacheTime time.Duration // how long what it said is better than nothing
+	Recheck   time.Duration // how long it is the truth
+}
+
+// ServiceToken is what makes a token one of a service.
+type ServiceToken struct {
+	Roles    []string
+	Required bool
 }
 
 // ML2 is what networks are made of.
@@ -172,7 +197,10 @@ func (c Config) Validate() error {
 	if !c.Listen.IsValid() {
 		refuse("there is no address to listen on")
 	}
-	if c.NetworkPort == c.IdentityPort && c.NetworkPort != 0 {
+	if k := c.Keystone; k.URL != "" && (k.Username == "" || k.Password == "" || k.Project == "") {
+		refuse("with a url, [identity] needs username, password and project_name")
+	}
+	if c.Keystone.URL == "" && c.NetworkPort == c.IdentityPort && c.NetworkPort != 0 {
 		refuse("the Networking API and the identity API cannot both have port %d", c.NetworkPort)
 	}
 	if ip := c.VXLAN.LocalIP; ip.IsValid() && ip.Is6() != c.ML2.OverlayIPv6 {

@@ -70,8 +70,11 @@ func TestDefaults(t *testing.T) {
 	host, _ := os.Hostname()
 	want := Config{
 		StateDir: "/var/lib/weft", Host: host, Listen: netip.MustParseAddr("127.0.0.1"), NetworkPort: 9696, IdentityPort: 5000,
-		TokenTTL: time.Hour, Physnets: map[string]string{},
-		BaseMAC: weft.MAC{0xfa, 0x16, 0x3e}, DNSDomain: "openstacklocal.", AvailabilityZone: "nova", AgentDownTime: 75 * time.Second,
+		TokenTTL: time.Hour, ServiceToken: ServiceToken{Roles: []string{"service"}},
+		Keystone: Keystone{Domain: "Default", Project: "service", InDomain: "Default", Region: "RegionOne",
+			Timeout: 10 * time.Second, CacheTime: 5 * time.Minute, Recheck: 10 * time.Second},
+		Physnets: map[string]string{},
+		BaseMAC:  weft.MAC{0xfa, 0x16, 0x3e}, DNSDomain: "openstacklocal.", AvailabilityZone: "nova", AgentDownTime: 75 * time.Second,
 		MaxDNSServers: 5, MaxHostRoutes: 20, MaxAddressPairs: 10,
 		ML2: ML2{TenantTypes: []string{"vxlan"}, FlatNetworks: []string{"*"}, VLANs: map[string][]Range{}, VNIs: []Range{{1, 65536}},
 			GREs: []Range{{1, 65536}}, GeneveVNIs: []Range{{1, 65536}}, GeneveHeader: 30, GlobalMTU: 1500, PhysnetMTUs: map[string]int{}},
@@ -130,6 +133,21 @@ format = json
 connection = postgresql://weft:se#cret;%(x)s$y@db/weft?sslmode=disable
 [identity]
 token_ttl = 86400
+service_token_roles = service, nova
+service_token_roles_required = True
+url = https://keystone:5000/v3/
+www_authenticate_uri = https://cloud.example.org:5000/v3
+username = neutron
+password = se#cret
+user_domain_name = Users
+project_name = services
+project_domain_name = Projects
+region_name = north
+cafile = /etc/ssl/ours.pem
+insecure = true
+http_connect_timeout = 3
+revocation_cache_time = 5
+token_cache_time = 60
 [oslo_policy]
 policy_file = policy.yaml
 [ml2]
@@ -166,6 +184,10 @@ metadata_proxy_shared_secret = "s3 cret"
 	want.StateDir, want.Host, want.Listen, want.NetworkPort = "/srv/weft", "net-1", netip.MustParseAddr("::1"), 19696
 	want.BaseMAC, want.DNSDomain, want.AgentDownTime = weft.MAC{0xfa, 0x16, 0x3e, 0xaa}, "cloud.example.org.", 90*time.Second
 	want.PageLimit, want.Log = 1000, Log{Level: slog.LevelDebug, JSON: true}
+	want.ServiceToken = ServiceToken{Roles: []string{"service", "nova"}, Required: true}
+	want.Keystone = Keystone{URL: "https://keystone:5000/v3", PublicURL: "https://cloud.example.org:5000/v3", Username: "neutron", Password: "se#cret",
+		Domain: "Users", Project: "services", InDomain: "Projects", Region: "north", CAFile: "/etc/ssl/ours.pem", Insecure: true,
+		Timeout: 3 * time.Second, CacheTime: time.Minute, Recheck: 5 * time.Second}
 	want.Database, want.TokenTTL = "postgresql://weft:se#cret;%(x)s$y@db/weft?sslmode=disable", 24*time.Hour
 	want.PolicyFile = got.PolicyFile
 	want.ML2.GlobalMTU, want.ML2.PathMTU, want.ML2.PhysnetMTUs, want.ML2.OverlayIPv6 = 9000, 1500, map[string]int{"provider": 1500}, true

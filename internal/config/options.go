@@ -23,7 +23,7 @@ func (o option) name() string { return "[" + o.section + "] " + o.key }
 
 // options is all there are, in the order of the reference file.
 func options() []option {
-	return slices.Concat(general(), apis(), networks(), hosts(), quotas())
+	return slices.Concat(general(), apis(), identity(), networks(), hosts(), quotas())
 }
 
 func general() []option {
@@ -69,10 +69,6 @@ func apis() []option {
 		{"database", "connection", "", read(func(c *Config) *string { return &c.Database }, orNone(databaseURL)),
 			`Where everything is kept: postgresql://USER:PASSWORD@HOST/NAME, or
 sqlite:FILE. Empty: an SQLite database in the state folder.`},
-		{"identity", "bind_port", "5000", read(func(c *Config) *uint16 { return &c.IdentityPort }, port),
-			`TCP port of the identity API.`},
-		{"identity", "token_ttl", "3600", read(func(c *Config) *time.Duration { return &c.TokenTTL }, duration),
-			`Seconds that a token is good for.`},
 		{"oslo_policy", "policy_file", "", read(func(c *Config) *string { return &c.PolicyFile }, text),
 			`Rules in place of the built-in ones, in the form and under the names of
 Neutron's policy.yaml; relative to the folder of this file. Empty: none.`},
@@ -82,6 +78,55 @@ that ask about themselves. Empty: weft answers what it knows.`},
 		{"metadata", "metadata_proxy_shared_secret", "", read(func(c *Config) *string { return &c.Metadata.Secret }, text),
 			`The secret of the same name in Nova's configuration. Empty: one is made, and
 kept in the state folder.`},
+	}
+}
+
+// identity has the names of [keystone_authtoken] where there is one.
+func identity() []option {
+	const section = "identity"
+	k := func(field func(*Keystone) *string) setter {
+		return read(func(c *Config) *string { return field(&c.Keystone) }, text)
+	}
+	return []option{
+		{section, "bind_port", "5000", read(func(c *Config) *uint16 { return &c.IdentityPort }, port),
+			`TCP port of the identity API.`},
+		{section, "token_ttl", "3600", read(func(c *Config) *time.Duration { return &c.TokenTTL }, duration),
+			`Seconds that a token is good for.`},
+		{section, "service_token_roles", "service", read(func(c *Config) *[]string { return &c.ServiceToken.Roles }, list),
+			`Roles one of which makes the token in X-Service-Token that of a service. A
+request with such a token may show a user's token that has expired.`},
+		{section, "service_token_roles_required", "false", read(func(c *Config) *bool { return &c.ServiceToken.Required }, boolean),
+			`Whether requests are refused if the token in X-Service-Token has none of them.`},
+		{section, "url", "", read(func(c *Config) *string { return &c.Keystone.URL }, orNone(webURL)),
+			`A Keystone to validate tokens, such as http://controller:5000/v3. Then weft
+serves no identity API, bind_port and token_ttl mean nothing, and nothing is
+registered: projects, users and weft's endpoint are Keystone's business. Empty:
+weft has an identity service of its own.`},
+		{section, "www_authenticate_uri", "", read(func(c *Config) *string { return &c.Keystone.PublicURL }, orNone(webURL)),
+			`That Keystone as clients reach it. Empty: url.`},
+		{section, "username", "", k(func(k *Keystone) *string { return &k.Username }),
+			`The user at that Keystone who validates tokens; role service or admin.`},
+		{section, "password", "", k(func(k *Keystone) *string { return &k.Password }),
+			`The password of that user.`},
+		{section, "user_domain_name", "Default", k(func(k *Keystone) *string { return &k.Domain }),
+			`The domain of that user.`},
+		{section, "project_name", "service", k(func(k *Keystone) *string { return &k.Project }),
+			`The project in which that user has the role.`},
+		{section, "project_domain_name", "Default", k(func(k *Keystone) *string { return &k.InDomain }),
+			`The domain of that project.`},
+		{section, "region_name", "RegionOne", k(func(k *Keystone) *string { return &k.Region }),
+			`The region of weft, as it is written to clouds.yaml.`},
+		{section, "cafile", "", k(func(k *Keystone) *string { return &k.CAFile }),
+			`The authorities that certify that Keystone, in PEM. Empty: those of the system.`},
+		{section, "insecure", "false", read(func(c *Config) *bool { return &c.Keystone.Insecure }, boolean),
+			`Whether any certificate will do.`},
+		{section, "http_connect_timeout", "10", read(func(c *Config) *time.Duration { return &c.Keystone.Timeout }, duration),
+			`Seconds that Keystone may take to answer.`},
+		{section, "revocation_cache_time", "10", read(func(c *Config) *time.Duration { return &c.Keystone.Recheck }, duration),
+			`Seconds for which what Keystone said of a token is believed without asking again:
+so long a revoked token may still be good.`},
+		{section, "token_cache_time", "300", read(func(c *Config) *time.Duration { return &c.Keystone.CacheTime }, duration),
+			`Seconds for which it is believed while Keystone does not answer.`},
 	}
 }
 

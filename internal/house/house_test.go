@@ -73,6 +73,8 @@ var rules = []rule{
 	{"internal/api", "internal/agent", nil, "the API never touches a host"},
 	{"internal/api", "internal/dataplane", nil, "the API never touches a host"},
 	{"internal/feed", "internal/agent", nil, "the feed serves any realiser of a host"},
+	{"internal/authtoken", "internal/", nil, "the gate judges tokens, wherever they come from"},
+	{"internal/keystone", "internal/", []string{"internal/authtoken"}, "what knows tokens does not know what they are for"},
 	{"internal/policy", "internal/", nil, "policy judges values it is given"},
 }
 

@@ -196,6 +196,34 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
+// Who asks for late tokens is told of those that have ended, for two days; not of
+// those that were given back.
+func TestLateTokens(t *testing.T) {
+	c := newCloud(t)
+	token, revoked := c.demo(), c.demo()
+	c.must(204, revoked, "DELETE", "/v3/auth/tokens", "", "X-Subject-Token", revoked)
+	look := func(token string, late bool, known bool) {
+		t.Helper()
+		s, err := c.Look(t.Context(), token, late)
+		if known && (err != nil || s.Caller.UserName != "demo") || !known && !weft.IsKind(err, weft.Unauthorized) {
+			t.Errorf("after %s, late %t: %v", c.clock, late, err)
+		}
+	}
+	look(token, false, true)
+	c.clock = 2 * time.Hour
+	admin := c.admin()
+	look(token, false, false)
+	look(token, true, true)
+	look(token, false, false)
+	look(revoked, true, false)
+	c.must(404, admin, "GET", "/v3/auth/tokens", "", "X-Subject-Token", token)
+	c.must(200, admin, "GET", "/v3/auth/tokens?allow_expired=1", "", "X-Subject-Token", token)
+	c.clock = 49*time.Hour - time.Minute
+	look(token, true, true)
+	c.clock = 49 * time.Hour
+	look(token, true, false)
+}
+
 // Every way in which a token dies, and that it stays dead, and that others live.
 func TestTokensDie(t *testing.T) {
 	tests := map[string]func(c *cloud, admin, token, user, project, domain string){
@@ -285,7 +313,7 @@ func TestRevocationsAreForgotten(t *testing.T) {
 	c := newCloud(t)
 	old := c.demo()
 	c.must(204, old, "DELETE", "/v3/auth/tokens", "", "X-Subject-Token", old)
-	c.clock = 3 * time.Hour
+	c.clock = 48*time.Hour + 3*time.Hour
 	token := c.demo()
 	c.must(204, token, "DELETE", "/v3/auth/tokens", "", "X-Subject-Token", token)
 	if n, err := store.Revocations.Count(c.db.Read(t.Context(), nil)); n != 1 || err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/authtoken"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -26,16 +27,18 @@ type grant struct {
 	domain     *weft.Domain  // the project's, or of a domain's token
 	roles      []named
 	caller     weft.Caller
+	subject    *authtoken.Subject // the same, as others need it
 }
 
-// resolve is what a token stands for now, or weft.Unauthorized.
-func (s *Service) resolve(ctx context.Context, token string) (*grant, error) {
+// resolve is what a token stands for now, or stood for when it ended if it may be
+// late, or weft.Unauthorized.
+func (s *Service) resolve(ctx context.Context, token string, late bool) (*grant, error) {
 	now := s.now()
 	if g := s.cache.get(token, now); g != nil {
 		return g, nil
 	}
 	generation := s.cache.generation.Load()
-	g, err := s.lookUp(ctx, token)
+	g, err := s.lookUp(ctx, token, late)
 	if errors.Is(err, errDenied) {
 		s.log.DebugContext(ctx, "token refused", "reason", err)
 		return nil, unauthorized()
@@ -47,12 +50,12 @@ func (s *Service) resolve(ctx context.Context, token string) (*grant, error) {
 	return g, nil
 }
 
-func (s *Service) lookUp(ctx context.Context, token string) (*grant, error) {
+func (s *Service) lookUp(ctx context.Context, token string, late bool) (*grant, error) {
 	c, err := s.sealer.open(token)
 	if err != nil {
 		return nil, err
 	}
-	if !s.now().Before(c.expires) {
+	if end := c.expires; !s.now().Before(end) && !(late && s.now().Before(end.Add(lateWindow))) {
 		return nil, denied("expired")
 	}
 	tx := s.db.Read(ctx, nil)
@@ -71,6 +74,7 @@ func (s *Service) lookUp(ctx context.Context, token string) (*grant, error) {
 		return nil, denied("issued before a change of its user, project or domain")
 	}
 	g.claims = *c
+	g.subject = &authtoken.Subject{Caller: g.caller, Expires: c.expires}
 	return g, nil
 }
 

@@ -208,7 +208,7 @@ func (m router) handle(w http.ResponseWriter, r *http.Request, needToken bool, h
 	w.Header().Set("Vary", "X-Auth-Token")
 	err := q.sane()
 	if token := r.Header.Get("X-Auth-Token"); err == nil && needToken {
-		q.grant, err = m.s.resolve(q.ctx(), token)
+		q.grant, err = m.s.resolve(q.ctx(), token, false)
 	}
 	if err == nil {
 		err = h(q)

@@ -145,7 +145,7 @@ func (s *Service) proveByPassword(ctx context.Context, a *authRequest) (proof, e
 }
 
 func (s *Service) proveByToken(ctx context.Context, token string) (proof, error) {
-	g, err := s.resolve(ctx, token)
+	g, err := s.resolve(ctx, token, false)
 	if err != nil {
 		return proof{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/authtoken"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -65,12 +66,25 @@ func orElse[T comparable](v, otherwise T) T {
 	return v
 }
 
+// lateWindow is for how long after its end a token is still known to those who ask
+// for late ones.
+const lateWindow = 48 * time.Hour
+
+// Look implements authtoken.Source.
+func (s *Service) Look(ctx context.Context, token string, late bool) (*authtoken.Subject, error) {
+	g, err := s.resolve(ctx, token, late)
+	if err != nil {
+		return nil, err
+	}
+	return g.subject, nil
+}
+
 // Authenticate returns who a token speaks for. The caller is shared by all
 // requests with the token: copy it before changing it. A token that is not, or no
 // longer, good for anything is refused with weft.Unauthorized; other errors are
 // the database's.
 func (s *Service) Authenticate(ctx context.Context, token string) (*weft.Caller, error) {
-	g, err := s.resolve(ctx, token)
+	g, err := s.resolve(ctx, token, false)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ type cloud struct {
 	attr              syscall.SysProcAttr
 	env               []string
 	verbose           bool
+	args              []string // further ones of `weft up`
 	up                *exec.Cmd
 	out               *output
 	ended             chan struct{} // closed when up has ended
@@ -126,6 +127,7 @@ func (c *cloud) must(name string, args ...string) string {
 func (c *cloud) launch() {
 	c.t.Helper()
 	cmd := c.command(context.Background(), "up", "--network-port", strconv.Itoa(c.network), "--identity-port", strconv.Itoa(c.identity))
+	cmd.Args = append(cmd.Args, c.args...)
 	if c.verbose {
 		cmd.Args = append(cmd.Args, "--verbose")
 	}
@@ -182,9 +184,14 @@ func (c *cloud) kill() {
 // waitFor waits until something is so.
 func (c *cloud) waitFor(what string, is func() bool) {
 	c.t.Helper()
+	waitFor(c.t, what, is)
+}
+
+func waitFor(t *testing.T, what string, is func() bool) {
+	t.Helper()
 	for deadline := time.Now().Add(hang); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			c.t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
