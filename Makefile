@@ -5,7 +5,7 @@ export CGO_ENABLED = 0
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test-keystone build run demo test race bench lint fuzz clean
+.PHONY: test-keystone build run demo test test-differential race bench lint fuzz clean
 
 build:
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/weft ./cmd/weft
@@ -30,6 +30,11 @@ test-keystone:
 	@scripts/test-packages keystone
 	@command -v keystone-wsgi-public >/dev/null && command -v openstack >/dev/null || { echo "keystone or the openstack client is not installed"; exit 1; }
 	WEFT_TEST_KEYSTONE=1 $(GO) test -count=1 -v -timeout 14m -run '^TestKeystone$$' ./test/e2e
+
+# The same requests to a Neutron and to weft; docs/testing.md says which Neutron.
+test-differential: build
+	$(GO) build -o bin/differential ./test/differential
+	bin/differential
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...

@@ -18,6 +18,7 @@ type heartbeat struct {
 	log     *slog.Logger
 	db      *store.DB
 	cfg     config.Config
+	agents  bool                          // this host has them
 	place   func(*store.Tx) error         // gives routers without a host one
 	rebind  func(*store.Tx, string) error // tries bindings again that failed for want of an agent
 	started string
@@ -64,7 +65,10 @@ func (h *heartbeat) trim(ctx context.Context) error {
 // beat registers the agents, or renews them.
 func (h *heartbeat) beat(ctx context.Context) error {
 	return h.db.Update(ctx, weft.SystemCaller("heartbeat"), func(tx *store.Tx) error {
-		for _, want := range h.agents() {
+		if !h.agents {
+			return nil
+		}
+		for _, want := range h.own() {
 			if err := h.renew(tx, want); err != nil {
 				return err
 			}
@@ -99,7 +103,8 @@ func (h *heartbeat) renew(tx *store.Tx, want weft.Agent) error {
 	return store.Agents.Rewrite(tx, have)
 }
 
-func (h *heartbeat) agents() []weft.Agent {
+// own are the agents that this process is.
+func (h *heartbeat) own() []weft.Agent {
 	mappings, vtep := map[string]any{}, ""
 	if ip := h.cfg.VXLAN.LocalIP; ip.IsValid() {
 		vtep = ip.String()

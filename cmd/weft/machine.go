@@ -45,13 +45,13 @@ type machine struct {
 	follow    func(ctx context.Context) error // keeps the source of tokens up to date
 	gate      *authtoken.Gate
 	network   *api.Server
-	agent     *agent.Agent
+	agent     *agent.Agent // nil: the APIs only
 	beat      *heartbeat
 	closers   []func()
 	authURL   string
 }
 
-func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, listeners map[string]net.Listener) (*machine, error) {
+func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, listeners map[string]net.Listener, withAgent bool) (*machine, error) {
 	m := &machine{cfg: cfg, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners}
 	if err := m.identify(ctx); err != nil {
 		return nil, err
@@ -65,9 +65,12 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 	if m.network, err = networkAPI(cfg, log, db, c, m.gate.Admit, m.authURL); err != nil {
 		return nil, err
 	}
-	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, place: c.L3.PlaceRouters, rebind: c.Core.RetryBindings}
+	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, agents: withAgent, place: c.L3.PlaceRouters, rebind: c.Core.RetryBindings}
 	if err := m.beat.beat(ctx); err != nil {
 		return nil, fmt.Errorf("registering the agents: %w", err)
+	}
+	if !withAgent {
+		return m, nil
 	}
 	f := feed.New(feed.Config{Log: log, DB: db, Host: cfg.Host, Domain: strings.TrimSuffix(cfg.DNSDomain, "."),
 		SetPorts: c.Core.SetPortStatuses, SetFloatingIPs: c.L3.SetFloatingIPStatuses})

@@ -14,8 +14,10 @@ import (
 func (m *machine) tasks() []run.Task {
 	tasks := []run.Task{
 		always("identity", m.follow),
-		always("agent", m.agent.Run),
 		always("heartbeat", m.beat.run),
+	}
+	if m.agent != nil {
+		tasks = append(tasks, always("agent", m.agent.Run))
 	}
 	for name, h := range m.handlers() {
 		tasks = append(tasks, serve(name+" API", m.listeners[name], h))

@@ -34,7 +34,7 @@ func upCommand() *cobra.Command {
 			if f.cleanup {
 				return cleanUp(cmd.Context(), c)
 			}
-			return up(cmd.Context(), c)
+			return up(cmd.Context(), c, !f.noAgent)
 		},
 	}
 	f.register(cmd)
@@ -52,6 +52,7 @@ type upFlags struct {
 	host         string
 	verbose      bool
 	cleanup      bool
+	noAgent      bool
 }
 
 func (f *upFlags) register(cmd *cobra.Command) {
@@ -64,6 +65,7 @@ func (f *upFlags) register(cmd *cobra.Command) {
 	s.StringVar(&f.file, "config", "", "configuration file; etc/weft.conf shows every option")
 	s.StringVar(&f.host, "host", hostname(), "name of this host, as in binding:host_id")
 	s.BoolVarP(&f.verbose, "verbose", "v", false, "log what is done in detail")
+	s.BoolVar(&f.noAgent, "no-agent", false, "serve the APIs only: register no agents, touch nothing of this host's network")
 	s.BoolVar(&f.cleanup, "cleanup", false, "remove every trace of weft from this host's network, and end")
 }
 
@@ -145,7 +147,8 @@ func listeners(c config.Config) (map[string]net.Listener, error) {
 // say tells the user what is going on while weft starts.
 func say(format string, args ...any) { fmt.Printf("weft: "+format+"\n", args...) }
 
-func up(ctx context.Context, c config.Config) error {
+// up runs weft, with an agent for this host or only the APIs.
+func up(ctx context.Context, c config.Config, withAgent bool) error {
 	sockets, err := listeners(c)
 	if err != nil {
 		return err
@@ -153,7 +156,7 @@ func up(ctx context.Context, c config.Config) error {
 	if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
 		return fmt.Errorf("making the state directory: %w", err)
 	}
-	if os.Geteuid() != 0 && !inside() {
+	if withAgent && os.Geteuid() != 0 && !inside() {
 		if c.Keystone.URL != "" {
 			return errors.New("without root weft runs in a network namespace of its own, from which it cannot ask the Keystone of [identity] url")
 		}
@@ -180,7 +183,7 @@ func up(ctx context.Context, c config.Config) error {
 		return err
 	}
 	defer db.Close()
-	m, err := newMachine(ctx, c, log, db, sockets)
+	m, err := newMachine(ctx, c, log, db, sockets, withAgent)
 	if err != nil {
 		return err
 	}

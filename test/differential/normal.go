@@ -1,0 +1,188 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// names replaces in answers what chance, the clock or the host decide. Ids that
+// requests know by name get that name, so that a wrong one shows; everything else
+// of the kind becomes its kind.
+type names struct {
+	known []string        // value, name, value, name, ...
+	have  map[string]bool // values in known
+	said  strings.Builder // everything sent so far
+	asked map[string]bool // segmentation ids sent so far
+}
+
+func newNames(s *side) *names {
+	n := &names{have: map[string]bool{}, asked: map[string]bool{}}
+	n.name(s.endpoint.network, "<url>")
+	n.name(s.endpoint.identity, "<identity>")
+	n.name(strings.TrimSuffix(s.endpoint.identity, "/v3"), "<identity>")
+	for _, project := range []string{"A", "B", "C", "ADMIN"} {
+		n.name(fmt.Sprint(s.globals[project]), "$"+project)
+	}
+	return n
+}
+
+func (n *names) name(value, name string) {
+	if !n.have[value] {
+		n.have[value] = true
+		n.known = append(n.known, value, name)
+	}
+}
+
+// sent notes the text of a request: what it says literally is not chance.
+func (n *names) sent(text string) {
+	n.said.WriteString(text + "\n")
+	for _, m := range segmentation.FindAllStringSubmatch(text, -1) {
+		n.asked[m[1]] = true
+	}
+}
+
+var segmentation = regexp.MustCompile(`segmentation_id"?[:=] *"?(\d+)`)
+
+// learn names the ids in a noun that is kept.
+func (n *names) learn(as string, v any) {
+	switch v := v.(type) {
+	case string:
+		if uuids.MatchString(v) {
+			n.name(v, "$"+as)
+		}
+	case []any:
+		for i, e := range v {
+			n.learn(fmt.Sprintf("%s.%d", as, i), e)
+		}
+	case map[string]any:
+		keys := slices.Sorted(keysOf(v))
+		slices.SortStableFunc(keys, func(a, b string) int { return order(a) - order(b) })
+		for _, k := range keys {
+			n.learn(as+"."+k, v[k])
+		}
+	}
+}
+
+// order puts a noun's own id before others that may be equal to it.
+func order(key string) int {
+	if key == "id" {
+		return 0
+	}
+	return 1
+}
+
+func keysOf(m map[string]any) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+var (
+	uuids    = regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
+	hexIDs   = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
+	times    = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
+	oldTimes = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$`)
+	macs     = regexp.MustCompile(`\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b`)
+	ipv4     = regexp.MustCompile(`\b\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}\b(?:/\d+)?`)
+	ipv6     = regexp.MustCompile(`\b(?:[0-9a-f]{1,4}:){1,7}[0-9a-f:]*[0-9a-f]\b`)
+	hosts    = regexp.MustCompile(`\bhost-[0-9a-f-]+\b`)
+)
+
+// text normalises any text.
+func (n *names) text(s string) string {
+	for i := 0; i < len(n.known); i += 2 {
+		s = strings.ReplaceAll(s, n.known[i], n.known[i+1])
+	}
+	s = uuids.ReplaceAllStringFunc(s, n.unlessSaid("<uuid>"))
+	s = hexIDs.ReplaceAllStringFunc(s, n.unlessSaid("<id>"))
+	s = macs.ReplaceAllStringFunc(s, n.unlessSaid("<mac>"))
+	if times.MatchString(s) {
+		return "<time>"
+	}
+	if oldTimes.MatchString(s) {
+		return "<old time>"
+	}
+	return s
+}
+
+func (n *names) unlessSaid(instead string) func(string) string {
+	return func(v string) string {
+		if strings.Contains(n.said.String(), v) {
+			return v
+		}
+		return instead
+	}
+}
+
+// addresses normalises the addresses that are drawn at random.
+func (n *names) addresses(s string) string {
+	s = hosts.ReplaceAllString(s, "<host>")
+	s = ipv4.ReplaceAllStringFunc(s, n.unlessSaid("<ip>"))
+	return ipv6.ReplaceAllStringFunc(s, n.unlessSaid("<ip>"))
+}
+
+// drawn are the members whose addresses are drawn at random, and texts that may
+// speak of them.
+var drawn = map[string]bool{"ip_address": true, "hostname": true, "fqdn": true, "floating_ip_address": true, "fixed_ip_address": true,
+	"local_ip_address": true, "internal_ip_address": true, "message": true, "external_port_address": true}
+
+// counted are the members whose numbers are drawn at random.
+var counted = map[string]bool{"provider:segmentation_id": true, "segmentation_id": true}
+
+// sequences are the lists whose order means something.
+var sequences = map[string]bool{"dns_nameservers": true}
+
+// value normalises a value of the body; key is the member that it is.
+func (n *names) value(key string, v any, inOrder bool) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for k, e := range v {
+			out[n.text(k)] = n.value(k, e, inOrder)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = n.value(key, e, false)
+		}
+		if !inOrder && !sequences[key] {
+			slices.SortStableFunc(out, func(a, b any) int { return strings.Compare(canonical(a), canonical(b)) })
+		}
+		return out
+	case string:
+		if key == "href" {
+			v = sortQuery(v)
+		}
+		v = n.text(v)
+		if drawn[key] {
+			v = n.addresses(v)
+		}
+		return v
+	case float64:
+		if counted[key] && !n.asked[strconv.FormatFloat(v, 'f', -1, 64)] {
+			return "<number>"
+		}
+	}
+	return v
+}
+
+// sortQuery puts the parameters of a link in order, which is arbitrary.
+func sortQuery(link string) string {
+	u, err := url.Parse(link)
+	if err != nil || u.RawQuery == "" {
+		return link
+	}
+	params := strings.Split(u.RawQuery, "&")
+	slices.Sort(params)
+	u.RawQuery = strings.Join(params, "&")
+	return u.String()
+}
