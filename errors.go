@@ -42,6 +42,17 @@ func Errorf(kind Kind, typ, format string, args ...any) *Error {
 	return &Error{Kind: kind, Type: typ, Message: fmt.Sprintf(format, args...)}
 }
 
+// BlockedBy adds to Detail what stands in the way: "port 1b…, port 2c…".
+func (e *Error) BlockedBy(noun string, ids ...string) *Error {
+	for _, id := range ids {
+		if e.Detail != "" {
+			e.Detail += ", "
+		}
+		e.Detail += noun + " " + id
+	}
+	return e
+}
+
 // Invalid is Neutron's InvalidInput: a value that cannot be accepted.
 // The message reads "Invalid input for operation: ...".
 func Invalid(format string, args ...any) *Error {

@@ -19,10 +19,22 @@ const maxBody = 8 << 20
 
 // readBody parses the body as one JSON object.
 func readBody(r *http.Request) (map[string]any, error) {
+	data, err := readAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return parseBody(data)
+}
+
+func readAll(r *http.Request) ([]byte, error) {
 	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if err != nil {
 		return nil, badRequest("The request body could not be read: %v", err)
 	}
+	return data, nil
+}
+
+func parseBody(data []byte) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	var v any

@@ -14,7 +14,7 @@ type NetworkService interface {
 }
 
 // Networks is the table of networks.
-func Networks(svc NetworkService) *Resource[weft.Network] {
+func Networks(svc NetworkService, cascade func(*store.Tx, *weft.Network) error) *Resource[weft.Network] {
 	return &Resource[weft.Network]{
 		Singular: "network", Plural: "networks", Table: store.Networks,
 		Implements: []string{"external-net", "multi-provider", "net-mtu", "net-mtu-writable", "network_availability_zone", "provider"},
@@ -56,7 +56,8 @@ func Networks(svc NetworkService) *Resource[weft.Network] {
 			}
 			return sharing.Share(tx, "network", n.ID, rq.Values["shared"] == true)
 		},
-		Delete: svc.DeleteNetwork,
+		Delete:  svc.DeleteNetwork,
+		Cascade: cascade,
 	}
 }
 

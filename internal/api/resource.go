@@ -35,6 +35,7 @@ type Resource[T any] struct {
 	CreateBulk func(tx *store.Tx, vs []*T) error // checks that concern all of a bulk request; called first
 	Update     func(tx *store.Tx, old, v *T, rq Request) error
 	Delete     func(tx *store.Tx, v *T) error
+	Cascade    func(tx *store.Tx, v *T) error // Delete with what depends on it
 
 	Listing func(rq *httpRequest) error              // before a list or show
 	Filters map[string]Type                          // filters beyond the attributes with Filter
@@ -212,7 +213,11 @@ func (r *served[T]) resolve(rq *httpRequest, path []string) ([]string, error) {
 }
 
 func (r *served[T]) create(rq *httpRequest) error {
-	body, err := readBody(rq.r)
+	data, err := readAll(rq.r)
+	if err != nil {
+		return err
+	}
+	body, err := parseBody(data)
 	if err != nil {
 		return err
 	}
@@ -224,18 +229,12 @@ func (r *served[T]) create(rq *httpRequest) error {
 	if err != nil {
 		return err
 	}
-	var out []byte
-	err = rq.update(func(tx *store.Tx) error {
+	return rq.idempotent(data, func(tx *store.Tx) ([]byte, error) {
 		if err := r.insertAll(rq, tx, made, requests, bulk); err != nil {
-			return err
+			return nil, err
 		}
-		out, err = r.renderAll(rq, tx, made, bulk)
-		return err
+		return r.renderAll(rq, tx, made, bulk)
 	})
-	if err != nil {
-		return err
-	}
-	return rq.write(http.StatusCreated, out)
 }
 
 func (r *served[T]) decodeAll(rq *httpRequest, list []map[string]any) ([]*T, []Request, error) {
@@ -350,30 +349,6 @@ func (r *served[T]) change(rq *httpRequest, tx *store.Tx, id string, in Request)
 		return nil, err
 	}
 	return r.renderAll(rq, tx, []*T{v}, false)
-}
-
-func (r *served[T]) delete(rq *httpRequest, id string) error {
-	if rq.r.ContentLength > 0 {
-		return badRequest("Request body is not supported in DELETE.")
-	}
-	err := rq.update(func(tx *store.Tx) error {
-		v, err := r.load(rq, tx, id)
-		if err != nil {
-			return err
-		}
-		if err := rq.checkRevision(base(v)); err != nil {
-			return err
-		}
-		if err := r.mayWrite(rq, tx, "delete", v, Request{}, v); err != nil {
-			return err
-		}
-		return r.Delete(tx, v)
-	})
-	if err != nil {
-		return err
-	}
-	rq.w.WriteHeader(http.StatusNoContent)
-	return nil
 }
 
 func (r *served[T]) act(rq *httpRequest, id, name string) error {

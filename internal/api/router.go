@@ -18,7 +18,7 @@ type RouterService interface {
 }
 
 // Routers is the table of routers; actions are its verbs beyond the usual ones.
-func Routers(svc RouterService, actions map[string]Action[weft.Router]) *Resource[weft.Router] {
+func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade func(*store.Tx, *weft.Router) error) *Resource[weft.Router] {
 	return &Resource[weft.Router]{
 		Singular: "router", Plural: "routers", Table: store.Routers,
 		Implements: []string{"ext-gw-mode", "extraroute", "extraroute-atomic", "l3-port-ip-change-not-allowed", "qos-gateway-ip", "router", "router_availability_zone"},
@@ -38,6 +38,7 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router]) *Resourc
 			return svc.UpdateRouter(tx, old, r, withMembers(rq))
 		},
 		Delete:  svc.DeleteRouter,
+		Cascade: cascade,
 		Actions: actions,
 	}
 }

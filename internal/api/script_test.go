@@ -32,7 +32,7 @@ import (
 //	KEYS has JSON     these among others
 //	KEYS lacks JSON   none like one of these
 //	KEY names A B     exactly these members, in any order
-//	TYPE words        an error of this type whose message contains the words
+//	TYPE words        an error of this type whose message or detail contains the words
 //	header NAME: text a header that contains the text
 //
 // KEY is * for the whole body. "as NAME" keeps the member; $NAME.a.b or ${NAME.a.b}
@@ -231,12 +231,13 @@ func wrong(doc any, kind, words string) error {
 		e, _ = m["NotImplementedError"].(map[string]any)
 	}
 	message, _ := e["message"].(string)
+	detail, _ := e["detail"].(string)
 	switch {
 	case e == nil:
 		return fmt.Errorf("no NeutronError")
 	case e["type"] != kind:
 		return fmt.Errorf("error type")
-	case !strings.Contains(message, words):
+	case !strings.Contains(message, words) && !strings.Contains(detail, words):
 		return fmt.Errorf("error message")
 	}
 	return nil

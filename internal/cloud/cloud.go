@@ -10,6 +10,7 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/api"
+	"github.com/weftnet/weft/internal/cascade"
 	"github.com/weftnet/weft/internal/core"
 	"github.com/weftnet/weft/internal/l3"
 	"github.com/weftnet/weft/internal/localip"
@@ -49,6 +50,7 @@ type Cloud struct {
 	Logs     logging.Service
 	Meters   metering.Service
 	Segments *segment.Service
+	Cascade  *cascade.Service
 	cfg      Config
 }
 
@@ -68,9 +70,11 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c.Core.NetworkUpdating = append(c.Core.NetworkUpdating, c.QoS.NetworkUpdating)
 	c.Core.PortCreating = append(c.Core.PortCreating, c.QoS.PortCreating)
 	c.Core.PortUpdating = append(c.Core.PortUpdating, c.QoS.PortUpdating)
+	c.Cascade = cascade.New(c.Core, c.L3)
 	c.Local = localip.New(c.Core)
 	c.Core.PortDeleting = append(c.Core.PortDeleting, c.Local.PortDeleting, c.Logs.PortDeleting)
 	c.Groups.Deleting = append(c.Groups.Deleting, c.Logs.GroupDeleting)
+	c.Cascade.PortLeaving = append(c.Cascade.PortLeaving, c.Local.Leave)
 	return c
 }
 
@@ -85,14 +89,14 @@ func (c *Cloud) Prepare(ctx context.Context, db *store.DB) error {
 
 // Register makes the server serve every resource there is.
 func (c *Cloud) Register(s *api.Server) {
-	api.Register(s, api.Networks(c.Core))
+	api.Register(s, api.Networks(c.Core, c.Cascade.DeleteNetwork))
 	api.Register(s, api.Subnets(c.Core))
 	api.Register(s, api.SubnetPools(c.Core))
 	api.Register(s, api.Ports(c.Core, c.L3))
 	api.Register(s, api.AddressScopes(c.Core))
 	api.Register(s, api.SecurityGroups(c.Groups))
 	api.Register(s, api.SecurityGroupRules(c.Groups))
-	api.Register(s, api.Routers(c.L3, api.RouterActions(c.L3)))
+	api.Register(s, api.Routers(c.L3, api.RouterActions(c.L3), c.Cascade.DeleteRouter))
 	api.Register(s, api.FloatingIPs(c.L3))
 	api.RegisterQoS(s, c.QoS)
 	api.Register(s, api.RBACPolicies(sharing.Policies{}))

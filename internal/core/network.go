@@ -104,13 +104,13 @@ func setExternal(tx *store.Tx, n *weft.Network) error {
 	if n.External {
 		return sharing.Grant(tx, "network", n.ID, n.ProjectID, weft.AccessExternal)
 	}
-	used, err := tx.Exists("SELECT 1 FROM ports WHERE network_id = ? AND device_owner IN (?, ?)", n.ID, weft.OwnerRouterGateway, weft.OwnerFloatingIP)
+	used, err := tx.IDs("SELECT id FROM ports WHERE network_id = ? AND device_owner IN (?, ?)", n.ID, weft.OwnerRouterGateway, weft.OwnerFloatingIP)
 	if err != nil {
 		return err
 	}
-	if used {
+	if len(used) > 0 {
 		return weft.Errorf(weft.Conflict, "ExternalNetworkInUse",
-			"External network %s cannot be updated to be made non-external, since it has existing gateway ports.", n.ID)
+			"External network %s cannot be updated to be made non-external, since it has existing gateway ports.", n.ID).BlockedBy("port", used...)
 	}
 	// Access given to single projects ends with it as well.
 	return sharing.Internal(tx, n.ID)
@@ -131,7 +131,7 @@ var autoOwners = []string{weft.OwnerDHCP, "network:distributed", "network:floati
 // DeleteNetwork removes a network with its subnets and the ports that serve it;
 // NetworkInUse while there are others.
 func (s *Service) DeleteNetwork(tx *store.Tx, n *weft.Network) error {
-	blocking, err := strs(tx, `SELECT id FROM ports WHERE network_id = ? AND device_owner NOT IN (?, ?, ?) LIMIT 100`,
+	blocking, err := tx.IDs(`SELECT id FROM ports WHERE network_id = ? AND device_owner NOT IN (?, ?, ?)`,
 		append([]any{n.ID}, store.Strings(autoOwners)...)...)
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (s *Service) DeleteNetwork(tx *store.Tx, n *weft.Network) error {
 	if len(blocking) > 0 {
 		return weft.Errorf(weft.Conflict, "NetworkInUse",
 			"Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports is: %s.",
-			n.ID, strings.Join(blocking, ","))
+			n.ID, strings.Join(blocking, ",")).BlockedBy("port", blocking...)
 	}
 	for _, hook := range s.NetworkDeleting {
 		if err := hook(tx, n); err != nil {
@@ -158,18 +158,6 @@ func (s *Service) DeleteNetwork(tx *store.Tx, n *weft.Network) error {
 		return err
 	}
 	return store.Networks.Delete(tx, n)
-}
-
-// strs is the values of a query of one text column.
-func strs(tx *store.Tx, text string, args ...any) ([]string, error) {
-	var out []string
-	err := tx.Query(text, args, func(scan func(...any) error) error {
-		var v string
-		err := scan(&v)
-		out = append(out, v)
-		return err
-	})
-	return out, err
 }
 
 func isAuto(owner string) bool { return slices.Contains(autoOwners, owner) }

@@ -186,11 +186,11 @@ func checkGatewayChange(tx *store.Tx, old, sn *weft.Subnet) error {
 	if !old.GatewayIP.IsValid() || old.GatewayIP == sn.GatewayIP {
 		return nil
 	}
-	holders, err := strs(tx, `SELECT p.id FROM ip_allocations a JOIN ports p ON p.id = a.port_id
+	holders, err := tx.IDs(`SELECT p.id FROM ip_allocations a JOIN ports p ON p.id = a.port_id
 		WHERE a.subnet_id = ? AND a.sort = ? AND p.device_owner IN ('network:router_interface', 'network:router_interface_distributed', 'network:ha_router_replicated_interface')`,
 		sn.ID, store.SortKey(old.GatewayIP.Addr))
 	if err == nil && len(holders) > 0 {
-		err = weft.Errorf(weft.Conflict, "GatewayIpInUse", "Current gateway ip %s already in use by port %s. Unable to update.", old.GatewayIP, holders[0])
+		err = weft.Errorf(weft.Conflict, "GatewayIpInUse", "Current gateway ip %s already in use by port %s. Unable to update.", old.GatewayIP, holders[0]).BlockedBy("port", holders...)
 	}
 	return err
 }
@@ -202,11 +202,13 @@ func (s *Service) DeleteSubnet(tx *store.Tx, sn *weft.Subnet) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range ports {
-		if blocks(p, sn) {
-			return weft.Errorf(weft.Conflict, "SubnetInUse",
-				"Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", sn.ID)
+	if blocking := slices.DeleteFunc(slices.Clone(ports), func(p *weft.Port) bool { return !blocks(p, sn) }); len(blocking) > 0 {
+		refusal := weft.Errorf(weft.Conflict, "SubnetInUse",
+			"Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", sn.ID)
+		for _, p := range blocking[:min(len(blocking), 100)] {
+			refusal.BlockedBy("port", p.ID)
 		}
+		return refusal
 	}
 	for _, hook := range s.SubnetDeleting {
 		if err := hook(tx, sn); err != nil {

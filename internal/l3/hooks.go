@@ -24,9 +24,17 @@ func (s *Service) GuardPortDelete(tx *store.Tx, p *weft.Port) error {
 	lives, err := tx.Exists(text, p.DeviceID)
 	if lives {
 		return weft.Errorf(weft.Conflict, "ServicePortInUse",
-			"Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner)
+			"Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner).BlockedBy(holderOf(p.DeviceOwner), p.DeviceID)
 	}
 	return err
+}
+
+// holderOf is the noun that has a port by its device owner.
+func holderOf(owner string) string {
+	if owner == weft.OwnerFloatingIP {
+		return "floatingip"
+	}
+	return "router"
 }
 
 // GuardPortUpdate refuses that a user changes the addresses of a router's
@@ -132,11 +140,11 @@ func (s *Service) SubnetUpdating(tx *store.Tx, old, sub *weft.Subnet) error {
 // SubnetDeleting refuses, with SubnetInUse, a subnet that a router has an interface
 // on.
 func (s *Service) SubnetDeleting(tx *store.Tx, sub *weft.Subnet) error {
-	used, err := tx.Exists(`SELECT 1 FROM ip_allocations i JOIN ports p ON p.id = i.port_id
+	used, err := tx.IDs(`SELECT p.id FROM ip_allocations i JOIN ports p ON p.id = i.port_id
 		WHERE i.subnet_id = ? AND p.device_owner = 'network:router_interface'`, sub.ID)
-	if used {
+	if len(used) > 0 {
 		return weft.Errorf(weft.Conflict, "SubnetInUse",
-			"Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", sub.ID)
+			"Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", sub.ID).BlockedBy("port", used...)
 	}
 	return err
 }
@@ -147,10 +155,10 @@ func (s *Service) NetworkUpdating(tx *store.Tx, old, n *weft.Network) error {
 	if !old.External || n.External {
 		return nil
 	}
-	used, err := tx.Exists("SELECT 1 FROM ports WHERE network_id = ? AND device_owner IN ('network:router_gateway', 'network:floatingip')", n.ID)
-	if used {
+	used, err := tx.IDs("SELECT id FROM ports WHERE network_id = ? AND device_owner IN ('network:router_gateway', 'network:floatingip')", n.ID)
+	if len(used) > 0 {
 		return weft.Errorf(weft.Conflict, "ExternalNetworkInUse",
-			"External network %s cannot be updated to be made non-external, since it has existing gateway ports.", n.ID)
+			"External network %s cannot be updated to be made non-external, since it has existing gateway ports.", n.ID).BlockedBy("port", used...)
 	}
 	return err
 }

@@ -269,14 +269,20 @@ func (s *Service) dispensable(tx *store.Tx, r *weft.Router, a *attachments, ids 
 			continue
 		}
 		within := func(addr netip.Addr) bool { return addr.IsValid() && sub.CIDR.Contains(addr) }
-		if slices.ContainsFunc(fips, func(f *weft.FloatingIP) bool { return within(f.FixedIPAddress.Addr) }) {
+		if i := slices.IndexFunc(fips, func(f *weft.FloatingIP) bool { return within(f.FixedIPAddress.Addr) }); i >= 0 {
 			return weft.Errorf(weft.Conflict, "RouterInterfaceInUseByFloatingIP",
-				"Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more floating IPs.", sub.ID, r.ID)
+				"Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more floating IPs.", sub.ID, r.ID).BlockedBy("floatingip", fips[i].ID)
 		}
-		if slices.ContainsFunc(r.Routes, func(route weft.Route) bool { return within(route.NextHop) }) {
+		if i := slices.IndexFunc(r.Routes, func(route weft.Route) bool { return within(route.NextHop) }); i >= 0 {
 			return weft.Errorf(weft.Conflict, "RouterInterfaceInUseByRoute",
-				"Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more routes.", sub.ID, r.ID)
+				"Router interface for subnet %s on router %s cannot be deleted, as it is required by one or more routes.", sub.ID, r.ID).BlockedBy("route", r.Routes[i].Destination.String())
 		}
 	}
 	return nil
+}
+
+// Detach takes an interface port off a router and removes it.
+func (s *Service) Detach(tx *store.Tx, r *weft.Router, p *weft.Port) error {
+	_, err := s.RemoveInterface(tx, r, "", p.ID)
+	return err
 }

@@ -96,7 +96,7 @@ func (s *Service) DeleteRouter(tx *store.Tx, r *weft.Router) error {
 		for _, p := range a.interfaces {
 			ids = append(ids, p.ID)
 		}
-		return weft.Errorf(weft.Conflict, "RouterInUse", "Router %s has ports still attached: %s", r.ID, strings.Join(ids, ", "))
+		return weft.Errorf(weft.Conflict, "RouterInUse", "Router %s has ports still attached: %s", r.ID, strings.Join(ids, ", ")).BlockedBy("port", ids...)
 	}
 	if err := s.closeGateway(tx, r); err != nil {
 		return err

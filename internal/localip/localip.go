@@ -105,12 +105,12 @@ func (s *Service) UpdateLocalIP(tx *store.Tx, l *weft.LocalIP) error {
 // DeleteLocalIP removes a local IP, and the port that it made; LocalIPInUse while
 // ports answer for it.
 func (s *Service) DeleteLocalIP(tx *store.Tx, l *weft.LocalIP) error {
-	n, err := store.LocalIPAssociations.Count(tx, store.Eq("local_ip_id", l.ID))
+	used, err := tx.IDs("SELECT fixed_port_id FROM local_ip_associations WHERE local_ip_id = ?", l.ID)
 	if err != nil {
 		return err
 	}
-	if n > 0 {
-		return weft.Errorf(weft.Conflict, "LocalIPInUse", "Local IP %s is still associated with one or more ports.", l.ID)
+	if len(used) > 0 {
+		return weft.Errorf(weft.Conflict, "LocalIPInUse", "Local IP %s is still associated with one or more ports.", l.ID).BlockedBy("port", used...)
 	}
 	port, err := store.Ports.Get(tx, l.LocalPortID)
 	if err != nil {
@@ -164,6 +164,29 @@ func (s *Service) PortDeleting(tx *store.Tx, p *weft.Port) error {
 	}
 	for _, a := range list {
 		if err := store.LocalIPAssociations.Delete(tx, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Leave removes the local IPs that a port holds, with their associations.
+func (s *Service) Leave(tx *store.Tx, p *weft.Port) error {
+	list, err := store.LocalIPs.Find(tx, store.Eq("local_port_id", p.ID))
+	if err != nil {
+		return err
+	}
+	for _, l := range list {
+		used, err := store.LocalIPAssociations.Find(tx, store.Eq("local_ip_id", l.ID))
+		if err != nil {
+			return err
+		}
+		for _, a := range used {
+			if err := s.Dissociate(tx, a); err != nil {
+				return err
+			}
+		}
+		if err := s.DeleteLocalIP(tx, l); err != nil {
 			return err
 		}
 	}

@@ -100,9 +100,9 @@ func (s *Service) UpdateGroup(tx *store.Tx, old, g *weft.SecurityGroup, given we
 
 // unused refuses with SecurityGroupInUse if a port is in the group.
 func unused(tx *store.Tx, id string) error {
-	used, err := tx.Exists("SELECT 1 FROM port_security_groups WHERE group_id = ?", id)
-	if used {
-		return weft.Errorf(weft.Conflict, "SecurityGroupInUse", "Security Group %s in use.", id)
+	used, err := tx.IDs("SELECT port_id FROM port_security_groups WHERE group_id = ?", id)
+	if len(used) > 0 {
+		return weft.Errorf(weft.Conflict, "SecurityGroupInUse", "Security Group %s in use.", id).BlockedBy("port", used...)
 	}
 	return err
 }

@@ -75,7 +75,7 @@ func (s *Service) DeleteSegment(tx *store.Tx, seg *weft.Segment) error {
 		return err
 	}
 	if len(subnets) > 0 {
-		return inUse(seg, "The segment is still associated with subnet(s) ", ids(subnets))
+		return inUse(seg, "The segment is still associated with subnet(s) ", "subnet", ids(subnets))
 	}
 	n, err := store.Networks.Get(tx, seg.NetworkID)
 	if err != nil {
@@ -87,15 +87,15 @@ func (s *Service) DeleteSegment(tx *store.Tx, seg *weft.Segment) error {
 			return err
 		}
 		if len(ports) > 0 {
-			return inUse(seg, "The segment is still bound with port(s) ", ids(ports))
+			return inUse(seg, "The segment is still bound with port(s) ", "port", ids(ports))
 		}
 	}
 	ml2.RemoveSegment(n, seg.Provider())
 	return store.Networks.Update(tx, n) // its segments follow it
 }
 
-func inUse(seg *weft.Segment, reason string, ids []string) error {
-	return weft.Errorf(weft.Conflict, "SegmentInUse", "Segment '%s' cannot be deleted: %s%s.", seg.ID, reason, strings.Join(ids, ", "))
+func inUse(seg *weft.Segment, reason, noun string, ids []string) error {
+	return weft.Errorf(weft.Conflict, "SegmentInUse", "Segment '%s' cannot be deleted: %s%s.", seg.ID, reason, strings.Join(ids, ", ")).BlockedBy(noun, ids...)
 }
 
 func ids[T interface{ Base() *weft.Meta }](list []T) []string {

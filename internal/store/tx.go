@@ -97,6 +97,18 @@ func (tx *Tx) Exists(text string, args ...any) (bool, error) {
 	return tx.QueryRow("SELECT 1 FROM ("+text+" LIMIT 1) x", args, &one)
 }
 
+// IDs is the values of a query of one text column, the first hundred.
+func (tx *Tx) IDs(text string, args ...any) ([]string, error) {
+	var out []string
+	err := tx.Query(text+" LIMIT 100", args, func(scan func(...any) error) error {
+		var v string
+		err := scan(&v)
+		out = append(out, v)
+		return err
+	})
+	return out, err
+}
+
 func (tx *Tx) rows(fixed bool, text string, args []any) (*sql.Rows, error) {
 	text = tx.db.dialect.placeholders(text)
 	switch {

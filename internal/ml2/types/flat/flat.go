@@ -44,6 +44,8 @@ func (d driver) Reserve(tx *store.Tx, _ string, p weft.Provider) (weft.Provider,
 }
 
 // Allocate gives nothing: Neutron keeps flat networks for operators.
-func (driver) Allocate(*store.Tx, string) (weft.Provider, bool, error) { return weft.Provider{}, false, nil }
+func (driver) Allocate(*store.Tx, string) (weft.Provider, bool, error) {
+	return weft.Provider{}, false, nil
+}
 
 func (d driver) MTU(physnet string) int { return d.below.Physnet(physnet) }

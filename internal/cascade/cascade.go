@@ -1,0 +1,241 @@
+// Package cascade removes networks and routers together with what depends on them,
+// in one transaction: what an operator would otherwise delete one by one in the
+// order that the conflicts dictate.
+package cascade
+
+import (
+	"slices"
+
+	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/store"
+)
+
+// Networks is what it needs of networks and ports.
+type Networks interface {
+	DeleteNetwork(tx *store.Tx, n *weft.Network) error
+	DeletePort(tx *store.Tx, p *weft.Port) error
+}
+
+// Routers is what it needs of routers and floating IPs.
+type Routers interface {
+	UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Given) error
+	DeleteRouter(tx *store.Tx, r *weft.Router) error
+	DeleteFloatingIP(tx *store.Tx, f *weft.FloatingIP) error
+	UpdateFloatingIP(tx *store.Tx, old, f *weft.FloatingIP, given weft.Given) error
+	Detach(tx *store.Tx, r *weft.Router, p *weft.Port) error
+}
+
+// Service removes with dependants. Who does not own a dependant, and is no admin,
+// is refused with the conflict that the plain deletion meets.
+type Service struct {
+	networks Networks
+	routers  Routers
+
+	// PortLeaving are called before a port goes, to free it of what would refuse
+	// that: trunks, local IPs. Set them before the first request.
+	PortLeaving []func(tx *store.Tx, p *weft.Port) error
+	// RouterLeaving are called before a router goes.
+	RouterLeaving []func(tx *store.Tx, r *weft.Router) error
+	// AddressLeaving are called before a floating IP is taken off its port or goes.
+	AddressLeaving []func(tx *store.Tx, f *weft.FloatingIP) error
+}
+
+// New makes a service.
+func New(n Networks, r Routers) *Service { return &Service{networks: n, routers: r} }
+
+// DeleteRouter removes a router with its interfaces. Floating IPs that it carries
+// stay, without an association.
+func (s *Service) DeleteRouter(tx *store.Tx, r *weft.Router) error {
+	if err := s.freeFloatingIPs(tx, store.Eq("router_id", r.ID)); err != nil {
+		return err
+	}
+	for _, hook := range s.RouterLeaving {
+		if err := hook(tx, r); err != nil {
+			return err
+		}
+	}
+	ports, err := store.Ports.Find(tx, store.Eq("device_id", r.ID))
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		if slices.Contains(interfaces, p.DeviceOwner) {
+			if err := s.detach(tx, r.ID, p); err != nil {
+				return err
+			}
+		}
+	}
+	fresh, err := store.Routers.Get(tx, r.ID)
+	if err != nil {
+		return err
+	}
+	return s.routers.DeleteRouter(tx, fresh)
+}
+
+var interfaces = []string{weft.OwnerRouterInterface, "network:router_interface_distributed", "network:ha_router_replicated_interface"}
+
+// detach takes an interface off a router, with the routes that lead through it.
+func (s *Service) detach(tx *store.Tx, routerID string, p *weft.Port) error {
+	r, err := store.Routers.Get(tx, routerID)
+	if err != nil {
+		return err
+	}
+	left, err := routesBeside(tx, r, p)
+	if err != nil {
+		return err
+	}
+	if len(left) < len(r.Routes) {
+		old := weft.Clone(r)
+		r.Routes = left
+		if err := s.routers.UpdateRouter(tx, old, r, weft.Given{"routes": true}); err != nil {
+			return err
+		}
+	}
+	return s.routers.Detach(tx, r, p)
+}
+
+// routesBeside is the routes of a router whose next hops are on no subnet of the
+// port.
+func routesBeside(tx *store.Tx, r *weft.Router, p *weft.Port) ([]weft.Route, error) {
+	left := slices.Clone(r.Routes)
+	for _, ip := range p.FixedIPs {
+		sn, err := store.Subnets.Get(tx, ip.SubnetID)
+		if err != nil {
+			return nil, err
+		}
+		left = slices.DeleteFunc(left, func(route weft.Route) bool { return sn.CIDR.Contains(route.NextHop) })
+	}
+	return left, nil
+}
+
+// freeFloatingIPs takes floating IPs off their ports.
+func (s *Service) freeFloatingIPs(tx *store.Tx, which store.Cond) error {
+	return s.eachFloatingIP(tx, which, func(f *weft.FloatingIP) error {
+		if f.PortID == "" {
+			return nil
+		}
+		old := weft.Clone(f)
+		f.PortID = ""
+		return s.routers.UpdateFloatingIP(tx, old, f, weft.Given{"port_id": true})
+	})
+}
+
+func (s *Service) eachFloatingIP(tx *store.Tx, which store.Cond, do func(*weft.FloatingIP) error) error {
+	list, err := store.FloatingIPs.Find(tx, which)
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		for _, hook := range s.AddressLeaving {
+			if err := hook(tx, f); err != nil {
+				return err
+			}
+		}
+		fresh, err := store.FloatingIPs.Get(tx, f.ID)
+		if err != nil {
+			return err
+		}
+		if err := do(fresh); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeleteNetwork removes a network with its ports, the interfaces and gateways that
+// routers have on it, and the floating IPs out of it. Routers stay.
+func (s *Service) DeleteNetwork(tx *store.Tx, n *weft.Network) error {
+	if err := owned(tx, n); err != nil {
+		return err
+	}
+	if err := s.closeGateways(tx, n); err != nil {
+		return err
+	}
+	ports, err := store.Ports.Find(tx, store.Eq("network_id", n.ID))
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(ports, func(a, b *weft.Port) int { return rank(a) - rank(b) })
+	for _, p := range ports {
+		if err := s.remove(tx, p); err != nil {
+			return err
+		}
+	}
+	fresh, err := store.Networks.Get(tx, n.ID)
+	if err != nil {
+		return err
+	}
+	return s.networks.DeleteNetwork(tx, fresh)
+}
+
+// rank puts the interfaces of routers behind the ports that they lead to.
+func rank(p *weft.Port) int {
+	if slices.Contains(interfaces, p.DeviceOwner) {
+		return 1
+	}
+	return 0
+}
+
+func (s *Service) remove(tx *store.Tx, p *weft.Port) error {
+	for _, hook := range s.PortLeaving {
+		if err := hook(tx, p); err != nil {
+			return err
+		}
+	}
+	fresh, err := store.Ports.First(tx, store.Eq("id", p.ID))
+	switch {
+	case err != nil || fresh == nil: // it went with something else
+		return err
+	case rank(fresh) == 1:
+		return s.detach(tx, fresh.DeviceID, fresh)
+	}
+	return s.networks.DeletePort(tx, fresh)
+}
+
+// closeGateways ends what goes out by a network.
+func (s *Service) closeGateways(tx *store.Tx, n *weft.Network) error {
+	if !n.External {
+		return nil
+	}
+	err := s.eachFloatingIP(tx, store.Eq("floating_network_id", n.ID), func(f *weft.FloatingIP) error { return s.routers.DeleteFloatingIP(tx, f) })
+	if err != nil {
+		return err
+	}
+	routers, err := store.Routers.Find(tx, store.Where("t.gw_port_id IN (SELECT p.id FROM ports p WHERE p.network_id = ?)", n.ID))
+	if err != nil {
+		return err
+	}
+	for _, r := range routers {
+		old := weft.Clone(r)
+		r.Gateway = nil
+		if err := s.routers.UpdateRouter(tx, old, r, weft.Given{"external_gateway_info": true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// owned refuses, with NetworkInUse, when ports, routers or floating IPs of others
+// would go; admins may.
+func owned(tx *store.Tx, n *weft.Network) error {
+	if tx.Caller.IsAdmin() {
+		return nil
+	}
+	project := tx.Caller.ProjectID
+	refusal := weft.Errorf(weft.Conflict, "NetworkInUse", "Unable to complete operation on network %s. There are one or more ports still in use on the network.", n.ID)
+	for _, q := range []struct{ noun, sql string }{
+		{"port", "SELECT id FROM ports WHERE network_id = ? AND project_id NOT IN ('', ?)"},
+		{"router", `SELECT r.id FROM routers r JOIN ports p ON p.device_id = r.id WHERE p.network_id = ? AND r.project_id <> ?`},
+		{"floatingip", "SELECT id FROM floatingips WHERE floating_network_id = ? AND project_id <> ?"},
+	} {
+		ids, err := tx.IDs(q.sql, n.ID, project)
+		if err != nil {
+			return err
+		}
+		refusal.BlockedBy(q.noun, ids...)
+	}
+	if refusal.Detail != "" {
+		return refusal
+	}
+	return nil
+}
