@@ -15,7 +15,6 @@ type SubnetPool struct {
 	DefaultQuota     *int               `json:"default_quota"`
 	AddressScopeID   ID                 `json:"address_scope_id"`
 	IsDefault        bool               `json:"is_default"`
-	Shared           bool               `json:"shared"`
 }
 
 // AddressScope is a routing domain: pools within one scope never overlap.
@@ -23,5 +22,4 @@ type AddressScope struct {
 	Meta
 	Name      string `json:"name"`
 	IPVersion int    `json:"ip_version"`
-	Shared    bool   `json:"shared"`
 }

@@ -20,10 +20,10 @@ func RBACPolicies(svc SharingService) *Resource[weft.RBACPolicy] {
 		Singular: "rbac_policy", Plural: "rbac_policies", Path: "rbac-policies", Table: store.RBACPolicies,
 		Implements: []string{"rbac-policies", "rbac-security-groups"},
 		Attrs: table(ident(), ext("rbac-policies",
-			row("object_type", "CVFSR", Unset, objectType),
-			row("object_id", "CVFSR", Unset, uuidType),
-			row("action", "CVFSR", Unset, text(255)),
-			row("target_tenant", "CUVFSR", Unset, nonEmptyText(255)))),
+			row("object_type", "CVFR", Unset, objectType),
+			row("object_id", "CVFR", Unset, uuidType),
+			row("action", "CVFR", Unset, text(255)),
+			row("target_tenant", "CUVFR", Unset, nonEmptyText(255)))),
 		Create: func(tx *store.Tx, p *weft.RBACPolicy, _ Request) error { return svc.CreateRBACPolicy(tx, p) },
 		Update: func(tx *store.Tx, old, p *weft.RBACPolicy, _ Request) error {
 			return svc.UpdateRBACPolicy(tx, old, p)

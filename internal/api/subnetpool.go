@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -10,8 +11,9 @@ type PoolService interface {
 	CreateSubnetPool(tx *store.Tx, p *weft.SubnetPool, given weft.Given) error
 	UpdateSubnetPool(tx *store.Tx, old, p *weft.SubnetPool, given weft.Given) error
 	DeleteSubnetPool(tx *store.Tx, p *weft.SubnetPool) error
-	CreateAddressScope(tx *store.Tx, s *weft.AddressScope, given weft.Given) error
-	UpdateAddressScope(tx *store.Tx, old, s *weft.AddressScope, given weft.Given) error
+	CreateAddressScope(tx *store.Tx, s *weft.AddressScope) error
+	UpdateAddressScope(tx *store.Tx, s *weft.AddressScope) error
+	ShareAddressScope(tx *store.Tx, s *weft.AddressScope, share bool) error
 	DeleteAddressScope(tx *store.Tx, s *weft.AddressScope) error
 }
 
@@ -19,22 +21,27 @@ type PoolService interface {
 func SubnetPools(svc PoolService) *Resource[weft.SubnetPool] {
 	return &Resource[weft.SubnetPool]{
 		Singular: "subnetpool", Plural: "subnetpools", Table: store.SubnetPools,
-		Implements: []string{"default-subnetpools", "subnet_allocation"},
+		Implements: []string{"default-subnetpools", "rbac-subnetpool", "subnet_allocation"},
 		Attrs: table(ident(), standard(), tagged(),
 			[]Attr{
 				row("name", "CUVFSR", Unset, nonEmptyText(255)),
-				row("prefixes", "CUVR", Unset, prefixList),
+				row("prefixes", "CUVR", Unset, subnetList),
 				row("ip_version", "VFS", Unset, integer()),
 				row("default_quota", "CUVFS", Unset, nonNegative.orNull()),
 				row("default_prefixlen", "CUVFS", Unset, nonNegative),
 				row("min_prefixlen", "CUVFS", Unset, nonNegative),
 				row("max_prefixlen", "CUVFS", Unset, nonNegative),
-				row("shared", "CVFS", false, boolean),
+				row("shared", "CVF", false, boolean),
 			},
 			ext("address-scope", row("address_scope_id", "CUVFS", Unset, uuidType.orNull())),
 			ext("default-subnetpools", row("is_default", "CUVFS", false, boolean)),
 		),
-		Create: func(tx *store.Tx, p *weft.SubnetPool, rq Request) error { return svc.CreateSubnetPool(tx, p, rq.Given) },
+		Create: func(tx *store.Tx, p *weft.SubnetPool, rq Request) error {
+			if err := svc.CreateSubnetPool(tx, p, rq.Given); err != nil {
+				return err
+			}
+			return sharing.Share(tx, "subnetpool", p.ID, rq.Values["shared"] == true)
+		},
 		Update: func(tx *store.Tx, old, p *weft.SubnetPool, rq Request) error {
 			return svc.UpdateSubnetPool(tx, old, p, rq.Given)
 		},
@@ -46,16 +53,22 @@ func SubnetPools(svc PoolService) *Resource[weft.SubnetPool] {
 func AddressScopes(svc PoolService) *Resource[weft.AddressScope] {
 	return &Resource[weft.AddressScope]{
 		Singular: "address_scope", Plural: "address_scopes", Path: "address-scopes", Table: store.AddressScopes,
-		Implements: []string{"address-scope"},
+		Implements: []string{"address-scope", "rbac-address-scope"},
 		Attrs: table(ident(), ext("address-scope",
 			row("name", "CUVFS", "", text(255)),
-			row("shared", "CUVFS", false, boolean),
+			row("shared", "CUVF", false, boolean),
 			row("ip_version", "CVFSR", Unset, oneOfInt(4, 6)))),
 		Create: func(tx *store.Tx, s *weft.AddressScope, rq Request) error {
-			return svc.CreateAddressScope(tx, s, rq.Given)
+			if err := svc.CreateAddressScope(tx, s); err != nil {
+				return err
+			}
+			return sharing.Share(tx, "address_scope", s.ID, rq.Values["shared"] == true)
 		},
-		Update: func(tx *store.Tx, old, s *weft.AddressScope, rq Request) error {
-			return svc.UpdateAddressScope(tx, old, s, rq.Given)
+		Update: func(tx *store.Tx, _, s *weft.AddressScope, rq Request) error {
+			if err := svc.UpdateAddressScope(tx, s); err != nil || !rq.Given["shared"] {
+				return err
+			}
+			return svc.ShareAddressScope(tx, s, rq.Values["shared"] == true)
 		},
 		Delete: svc.DeleteAddressScope,
 	}

@@ -376,7 +376,37 @@ func listOf(name, what string, check func(v any) string) Type {
 	}}
 }
 
-var prefixList = listOf("list of CIDRs", "subnet", func(v any) string { return cidr.Validate(v) })
+// subnetList is a list of prefixes, with their lengths.
+var subnetList = Type{Name: "list of CIDRs", Convert: nullToList, Validate: func(v any) string {
+	list, ok := v.([]any)
+	if !ok {
+		return fmt.Sprintf("'%s' is not a list", py(v))
+	}
+	if twice := duplicates(list); len(twice) > 0 {
+		return fmt.Sprintf("Duplicate items in the list: '%s'", strings.Join(twice, ", "))
+	}
+	for _, x := range list {
+		if a, ok := parseIP(x); ok {
+			return fmt.Sprintf("'%s' isn't a recognized IP subnet cidr, '%s' is recommended", py(x), netip.PrefixFrom(a, a.BitLen()))
+		}
+		if reason := cidr.Validate(x); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}}
+
+// duplicates are the texts of what a list has more than once.
+func duplicates(list []any) []string {
+	seen := map[string]int{}
+	var twice []string
+	for _, x := range list {
+		if seen[py(x)]++; seen[py(x)] == 2 {
+			twice = append(twice, py(x))
+		}
+	}
+	return twice
+}
 
 var nameservers = listOf("list of IP addresses", "nameserver", func(v any) string {
 	if _, ok := parseIP(v); !ok {

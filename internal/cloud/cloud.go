@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/address"
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/cascade"
 	"github.com/weftnet/weft/internal/core"
@@ -94,6 +95,7 @@ func (c *Cloud) Register(s *api.Server) {
 	api.Register(s, api.SubnetPools(c.Core))
 	api.Register(s, api.Ports(c.Core, c.L3))
 	api.Register(s, api.AddressScopes(c.Core))
+	api.Register(s, api.AddressGroups(address.Groups{}))
 	api.Register(s, api.SecurityGroups(c.Groups))
 	api.Register(s, api.SecurityGroupRules(c.Groups))
 	api.Register(s, api.Routers(c.L3, api.RouterActions(c.L3), c.Cascade.DeleteRouter))

@@ -71,7 +71,11 @@ func checkDelegation(sn *weft.Subnet) error {
 
 func visiblePool(tx *store.Tx, id string) (*weft.SubnetPool, error) {
 	pool, err := store.SubnetPools.Get(tx, id)
-	if err == nil && !pool.Shared && !tx.Caller.IsAdmin() && pool.ProjectID != tx.Caller.ProjectID {
+	if err != nil || tx.Caller.IsAdmin() || pool.ProjectID == tx.Caller.ProjectID {
+		return pool, err
+	}
+	shared, err := store.SharedAs("subnetpool").With(tx, id, tx.Caller.ProjectID)
+	if err == nil && !shared {
 		err = store.SubnetPools.Missing(id)
 	}
 	return pool, err

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -16,7 +17,7 @@ func (s *Service) CreateSubnetPool(tx *store.Tx, p *weft.SubnetPool, given weft.
 	if err := fillPool(p, given); err != nil {
 		return err
 	}
-	if err := checkPool(tx, p, false); err != nil {
+	if err := checkPool(tx, p); err != nil {
 		return err
 	}
 	return store.SubnetPools.Insert(tx, p)
@@ -59,7 +60,7 @@ func oneVersion(p *weft.SubnetPool) error {
 
 // checkPool refuses bounds that contradict each other, a second default pool, and
 // an address scope that cannot take the pool.
-func checkPool(tx *store.Tx, p *weft.SubnetPool, sameScope bool) error {
+func checkPool(tx *store.Tx, p *weft.SubnetPool) error {
 	if err := checkBounds(p); err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func checkPool(tx *store.Tx, p *weft.SubnetPool, sameScope bool) error {
 			return weft.Invalid("A default subnetpool for this IP family has already been set. Only one default may exist per IP family")
 		}
 	}
-	return checkScope(tx, p, sameScope)
+	return checkScope(tx, p)
 }
 
 func checkBounds(p *weft.SubnetPool) error {
@@ -107,7 +108,7 @@ func checkBounds(p *weft.SubnetPool) error {
 
 // checkScope refuses an address scope of other version, one that the caller may
 // not use, and prefixes that another pool of the scope has.
-func checkScope(tx *store.Tx, p *weft.SubnetPool, unchanged bool) error {
+func checkScope(tx *store.Tx, p *weft.SubnetPool) error {
 	if p.AddressScopeID == "" {
 		return nil
 	}
@@ -115,13 +116,12 @@ func checkScope(tx *store.Tx, p *weft.SubnetPool, unchanged bool) error {
 	if err != nil {
 		return err
 	}
-	c := tx.Caller
-	switch mine := c.IsAdmin() || scope.ProjectID == c.ProjectID; {
-	case !mine && !scope.Shared:
+	shared, err := store.SharedAs("address_scope").With(tx, scope.ID, tx.Caller.ProjectID)
+	switch mine := tx.Caller.IsAdmin() || scope.ProjectID == tx.Caller.ProjectID; {
+	case err != nil:
+		return err
+	case !mine && !shared:
 		return store.AddressScopes.Missing(scope.ID)
-	case !unchanged && scope.ProjectID != p.ProjectID && !scope.Shared:
-		return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolAssociationToAddressScope",
-			"Illegal subnetpool association: subnetpool %s cannot be associated with address scope %s.", p.ID, scope.ID)
 	case p.IPVersion != scope.IPVersion:
 		return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolIpVersionAssociationToAddressScope",
 			"Illegal subnetpool association: subnetpool %s cannot associate with address scope %s because subnetpool ip_version is not %d.",
@@ -155,7 +155,7 @@ func (s *Service) UpdateSubnetPool(tx *store.Tx, old, p *weft.SubnetPool, given 
 			}
 		}
 	}
-	if err := checkPool(tx, p, old.AddressScopeID == p.AddressScopeID); err != nil {
+	if err := checkPool(tx, p); err != nil {
 		return err
 	}
 	if err := checkScopeChange(tx, old, p); err != nil {
@@ -201,6 +201,9 @@ func (s *Service) DeleteSubnetPool(tx *store.Tx, p *weft.SubnetPool) error {
 	if used {
 		return weft.Errorf(weft.BadRequest, "SubnetPoolDeleteError", "Unable to delete subnet pool: Subnet pool has existing allocations.")
 	}
+	if err := sharing.Unshare(tx, "subnetpool", p.ID); err != nil {
+		return err
+	}
 	return store.SubnetPools.Delete(tx, p)
 }
 
@@ -229,17 +232,26 @@ func (s *Service) RemovePrefixes(tx *store.Tx, p *weft.SubnetPool, less []netip.
 }
 
 // CreateAddressScope stores a new address scope.
-func (s *Service) CreateAddressScope(tx *store.Tx, a *weft.AddressScope, _ weft.Given) error {
+func (s *Service) CreateAddressScope(tx *store.Tx, a *weft.AddressScope) error {
 	return store.AddressScopes.Insert(tx, a)
 }
 
-// UpdateAddressScope stores what changed; AddressScopeUpdateError for taking back
-// that a scope is shared.
-func (s *Service) UpdateAddressScope(tx *store.Tx, old, a *weft.AddressScope, _ weft.Given) error {
-	if old.Shared && !a.Shared {
+// UpdateAddressScope stores what changed.
+func (s *Service) UpdateAddressScope(tx *store.Tx, a *weft.AddressScope) error {
+	return store.AddressScopes.Update(tx, a)
+}
+
+// ShareAddressScope gives every project access to a scope; AddressScopeUpdateError
+// for taking it back, which only RBAC policies can.
+func (s *Service) ShareAddressScope(tx *store.Tx, a *weft.AddressScope, share bool) error {
+	shared, err := store.SharedAs("address_scope").With(tx, a.ID, tx.Caller.ProjectID)
+	switch {
+	case err != nil:
+		return err
+	case shared && !share:
 		return weft.Errorf(weft.BadRequest, "AddressScopeUpdateError", "Unable to update address scope %s : Shared address scope can't be unshared.", a.ID)
 	}
-	return store.AddressScopes.Update(tx, a)
+	return sharing.Share(tx, "address_scope", a.ID, share)
 }
 
 // DeleteAddressScope removes a scope in which no pool is; AddressScopeInUse
@@ -252,6 +264,9 @@ func (s *Service) DeleteAddressScope(tx *store.Tx, a *weft.AddressScope) error {
 	if used {
 		return weft.Errorf(weft.Conflict, "AddressScopeInUse",
 			"Unable to complete operation on address scope %s. There are one or more subnet pools in use on the address scope.", a.ID)
+	}
+	if err := sharing.Unshare(tx, "address_scope", a.ID); err != nil {
+		return err
 	}
 	return store.AddressScopes.Delete(tx, a)
 }

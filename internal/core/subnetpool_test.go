@@ -41,7 +41,7 @@ func (b *bench) scope(version int) *weft.AddressScope {
 	b.t.Helper()
 	a := &weft.AddressScope{Name: "s", IPVersion: version}
 	a.ProjectID = b.caller.ProjectID
-	b.must(func(tx *store.Tx) error { return b.s.CreateAddressScope(tx, a, nil) })
+	b.must(func(tx *store.Tx) error { return b.s.CreateAddressScope(tx, a) })
 	return a
 }
 
@@ -100,9 +100,10 @@ func TestCreateSubnetPool(t *testing.T) {
 	b.must(func(tx *store.Tx) error {
 		wantRefusal(t, b.s.DeleteAddressScope(tx, scope), "AddressScopeInUse",
 			"Unable to complete operation on address scope "+scope.ID+". There are one or more subnet pools in use on the address scope.")
-		old := weft.Clone(scope)
-		old.Shared = true
-		wantRefusal(t, b.s.UpdateAddressScope(tx, old, scope, nil), "AddressScopeUpdateError", "")
+		if err := b.s.ShareAddressScope(tx, scope, true); err != nil {
+			return err
+		}
+		wantRefusal(t, b.s.ShareAddressScope(tx, scope, false), "AddressScopeUpdateError", "")
 		return nil
 	})
 }

@@ -372,12 +372,15 @@ func (c *computation) groups() error {
 	if err != nil {
 		return err
 	}
-	remote := map[string]bool{}
+	remote, addresses := map[string]bool{}, map[string]bool{}
 	byGroup := map[string][]host.Rule{}
 	for _, r := range rules {
 		out := hostRule(r)
-		if out.RemoteGroup != "" {
+		switch {
+		case r.RemoteGroupID != "":
 			remote[out.RemoteGroup] = true
+		case r.RemoteAddressGroupID != "":
+			addresses[out.RemoteGroup] = true
 		}
 		byGroup[r.SecurityGroupID] = append(byGroup[r.SecurityGroupID], out)
 	}
@@ -391,12 +394,21 @@ func (c *computation) groups() error {
 	for id := range remote {
 		c.out.Members[id] = members[id]
 	}
-	return nil
+	return c.addressGroups(addresses)
+}
+
+// addressGroups are the prefixes of the address groups that rules refer to.
+func (c *computation) addressGroups(ids map[string]bool) error {
+	groups, err := store.AddressGroups.Find(c.tx, store.In("id", keysOf(ids)...))
+	for _, g := range groups {
+		c.out.Members[g.ID] = slices.SortedFunc(slices.Values(g.Addresses), netip.Prefix.Compare)
+	}
+	return err
 }
 
 func hostRule(r *weft.SecurityGroupRule) host.Rule {
 	out := host.Rule{ID: r.ID, Ingress: r.Direction == weft.Ingress, IPv6: r.EtherType == weft.IPv6, Protocol: protocol(string(r.Protocol)),
-		Min: -1, Max: -1, RemoteGroup: string(r.RemoteGroupID)}
+		Min: -1, Max: -1, RemoteGroup: string(r.RemoteGroupID + r.RemoteAddressGroupID)} // one of them at most
 	if r.PortRangeMin != nil {
 		out.Min = *r.PortRangeMin
 	}

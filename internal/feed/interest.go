@@ -13,7 +13,7 @@ import (
 type interest struct {
 	host     string
 	networks map[string]bool
-	groups   map[string]bool // groups of its ports and groups their rules refer to
+	groups   map[string]bool // groups of its ports and groups, also of addresses, their rules refer to
 	routers  map[string]bool
 }
 
@@ -43,7 +43,7 @@ func (in interest) concerns(c store.Change) bool {
 		return in.either(c, in.subnet)
 	case "ports":
 		return in.port(c)
-	case "security_groups":
+	case "security_groups", "address_groups":
 		return in.groups[c.ID]
 	case "security_group_rules":
 		return in.either(c, in.rule)

@@ -20,7 +20,7 @@ type State struct {
 	Networks []Network
 	Ports    []Port // instances' ports bound to this host; never routers' or DHCP's
 	Groups   []Group
-	Members  map[string][]netip.Prefix // remote group id -> addresses of its ports, sorted
+	Members  map[string][]netip.Prefix // remote group id -> addresses of its ports, or what an address group holds; sorted
 	Routers  []Router
 }
 

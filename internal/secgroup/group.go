@@ -170,7 +170,7 @@ func (s *Service) CheckGroups(tx *store.Tx, projectID string, ids []string) erro
 	usable, stateful := map[string]bool{}, map[bool]bool{}
 	for _, g := range groups {
 		stateful[g.Stateful] = true
-		if usable[g.ID], err = mayUse(tx, projectID, g.ID, g.ProjectID); err != nil {
+		if usable[g.ID], err = mayUse(tx, "security_group", projectID, g.ID, g.ProjectID); err != nil {
 			return err
 		}
 	}
@@ -184,14 +184,13 @@ func (s *Service) CheckGroups(tx *store.Tx, projectID string, ids []string) erro
 	return nil
 }
 
-// mayUse reports whether a project may use a group: its own, one shared with it,
-// or any on behalf of an admin or of no project.
-func mayUse(tx *store.Tx, projectID, id, owner string) (bool, error) {
+// mayUse reports whether a project may use a group of ports or of addresses: its own,
+// one shared with it, or any on behalf of an admin or of no project.
+func mayUse(tx *store.Tx, object, projectID, id, owner string) (bool, error) {
 	if projectID == owner || projectID == "" || tx.Caller.IsAdmin() {
 		return true, nil
 	}
-	return tx.Exists(`SELECT 1 FROM rbac_policies WHERE object_id = ? AND action = 'access_as_shared'
-		AND target_tenant IN ('*', ?) AND object_type = 'security_group'`, id, projectID)
+	return store.SharedAs(object).With(tx, id, projectID)
 }
 
 func missingGroup(id string) error {

@@ -30,13 +30,13 @@ func (s *Service) CheckRules(_ *store.Tx, rules []*weft.SecurityGroupRule) error
 
 // CreateRule stores a new rule in canonical form. Its group grows in revision.
 // Errors: those of Canonical, SecurityGroupNotFound for its group or its remote
-// group, PolicyNotAuthorized in a group that is merely shared with the caller,
+// group, AddressGroupNotFound, PolicyNotAuthorized in a group that is merely shared with the caller,
 // SecurityGroupRuleExists.
 func (s *Service) CreateRule(tx *store.Tx, r *weft.SecurityGroupRule, _ weft.Given) error {
 	if err := Canonical(r); err != nil {
 		return err
 	}
-	if err := checkRemoteGroup(tx, r); err != nil {
+	if err := checkRemote(tx, r); err != nil {
 		return err
 	}
 	owner, twin, err := surroundings(tx, r)
@@ -120,7 +120,7 @@ func mayAdd(tx *store.Tx, r *weft.SecurityGroupRule, owner string) error {
 	if tx.Caller.IsAdmin() || owner == tx.Caller.ProjectID {
 		return nil
 	}
-	visible, err := mayUse(tx, tx.Caller.ProjectID, r.SecurityGroupID, owner)
+	visible, err := mayUse(tx, "security_group", tx.Caller.ProjectID, r.SecurityGroupID, owner)
 	switch {
 	case err != nil:
 		return err
@@ -131,31 +131,25 @@ func mayAdd(tx *store.Tx, r *weft.SecurityGroupRule, owner string) error {
 	}
 }
 
-// checkRemoteGroup refuses a remote group that the rule's project cannot see. The
-// rule's own group is looked at anyway. There are no address groups yet.
-func checkRemoteGroup(tx *store.Tx, r *weft.SecurityGroupRule) error {
+// checkRemote refuses a remote group, of ports or of addresses, that the rule's
+// project cannot see. The rule's own group is looked at anyway.
+func checkRemote(tx *store.Tx, r *weft.SecurityGroupRule) error {
+	object, table, id, missing := "security_group", "security_groups", string(r.RemoteGroupID), missingGroup
 	if r.RemoteAddressGroupID != "" {
-		return weft.Errorf(weft.NotFound, "AddressGroupNotFound", "Address group %s could not be found.", r.RemoteAddressGroupID)
+		object, table, id, missing = "address_group", "address_groups", string(r.RemoteAddressGroupID), store.AddressGroups.Missing
 	}
-	id := string(r.RemoteGroupID)
 	if id == "" || id == r.SecurityGroupID {
 		return nil
 	}
 	var owner string
-	found, err := tx.QueryRow("SELECT project_id FROM security_groups WHERE id = ?", []any{id}, &owner)
-	if err != nil {
-		return err
+	visible, err := tx.QueryRow("SELECT project_id FROM "+table+" WHERE id = ?", []any{id}, &owner)
+	if visible && err == nil {
+		visible, err = mayUse(tx, object, r.ProjectID, id, owner)
 	}
-	visible := false
-	if found {
-		if visible, err = mayUse(tx, r.ProjectID, id, owner); err != nil {
-			return err
-		}
+	if err == nil && !visible {
+		err = missing(id)
 	}
-	if !visible {
-		return missingGroup(id)
-	}
-	return nil
+	return err
 }
 
 // DeleteRule removes a rule. Its group grows in revision.

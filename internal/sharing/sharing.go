@@ -15,9 +15,12 @@ import (
 type shareable struct {
 	actions []string
 	owner   func(tx *store.Tx, id string) (project string, err error)
-	// relied refuses, while something depends on it, to take from the target the
-	// access that the policy gives.
+	users   string // selects project_id and object_id of what depends on the access
+	// relied is in the place of users: it refuses, while something depends on it, to
+	// take from the target the access that the policy gives.
 	relied func(tx *store.Tx, p *weft.RBACPolicy) error
+	// may refuses, with InvalidInput, targets that could not use the object; nil: none.
+	may func(tx *store.Tx, p *weft.RBACPolicy) error
 }
 
 var shareables = map[string]shareable{
@@ -29,12 +32,29 @@ var shareables = map[string]shareable{
 	"security_group": {
 		actions: []string{weft.AccessShared},
 		owner:   ownerIn(store.SecurityGroups),
-		relied:  groupRelied,
+		users:   "SELECT p.project_id, m.group_id AS object_id FROM port_security_groups m JOIN ports p ON p.id = m.port_id",
 	},
 	"qos_policy": {
 		actions: []string{weft.AccessShared},
 		owner:   ownerIn(store.QoSPolicies),
-		relied:  policyRelied,
+		users: `SELECT project_id, qos_policy_id AS object_id FROM networks UNION ALL SELECT project_id, qos_policy_id FROM ports
+			UNION ALL SELECT project_id, qos_policy_id FROM floatingips UNION ALL SELECT project_id, qos_policy_id FROM routers`,
+	},
+	"subnetpool": {
+		actions: []string{weft.AccessShared},
+		owner:   ownerIn(store.SubnetPools),
+		users:   "SELECT project_id, subnetpool_id AS object_id FROM subnets",
+		may:     mayUseScope,
+	},
+	"address_scope": {
+		actions: []string{weft.AccessShared},
+		owner:   ownerIn(store.AddressScopes),
+		users:   "SELECT project_id, address_scope_id AS object_id FROM subnetpools",
+	},
+	"address_group": {
+		actions: []string{weft.AccessShared},
+		owner:   ownerIn(store.AddressGroups),
+		users:   "SELECT project_id, remote_address_group_id AS object_id FROM security_group_rules",
 	},
 }
 
@@ -60,12 +80,17 @@ func (Policies) CreateRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
 	if !ok {
 		return weft.Invalid("'%s' is not a valid RBAC object type", p.ObjectType)
 	}
-	if !slices.Contains(kind.actions, p.Action) {
-		return weft.Errorf(weft.BadRequest, "InvalidActionForType", "Invalid action '%s' for object type '%s'. Valid actions: %s",
-			p.Action, p.ObjectType, strings.Join(kind.actions, ", "))
-	}
 	if err := mayShare(tx, kind, p); err != nil {
 		return err
+	}
+	if kind.may != nil {
+		if err := kind.may(tx, p); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(kind.actions, p.Action) {
+		return weft.Errorf(weft.BadRequest, "InvalidActionForType", "Invalid action '%s' for object type '%s'. Valid actions: %s",
+			p.Action, p.ObjectType, tuple(kind.actions))
 	}
 	if err := onlyPolicy(tx, p); err != nil {
 		return err
@@ -87,7 +112,7 @@ func Share(tx *store.Tx, object, id string, shared bool) error {
 		return err
 	}
 	if !shared {
-		if err := kind.relied(tx, p); err != nil {
+		if err := kind.release(tx, p); err != nil {
 			return err
 		}
 		return store.RBACPolicies.Delete(tx, p)
@@ -103,6 +128,11 @@ func Share(tx *store.Tx, object, id string, shared bool) error {
 func Grant(tx *store.Tx, object, id, owner, action string) error {
 	p := &weft.RBACPolicy{ObjectType: object, ObjectID: id, Action: action, TargetTenant: "*"}
 	p.ProjectID = owner
+	if may := shareables[object].may; may != nil {
+		if err := may(tx, p); err != nil {
+			return err
+		}
+	}
 	return store.RBACPolicies.Insert(tx, p)
 }
 
@@ -139,6 +169,15 @@ func mayShare(tx *store.Tx, kind shareable, p *weft.RBACPolicy) error {
 		return weft.Invalid("Only admins can manipulate policies on objects they do not own")
 	}
 	return nil
+}
+
+// tuple is a list as Neutron's messages have it.
+func tuple(list []string) string {
+	text := "('" + strings.Join(list, "', '") + "'"
+	if len(list) == 1 {
+		text += ","
+	}
+	return text + ")"
 }
 
 // onlyPolicy refuses a second policy that says the same.
@@ -191,11 +230,10 @@ func (Policies) DeleteRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
 
 // reliedOn refuses, with RbacPolicyInUse, to end what something depends on.
 func reliedOn(tx *store.Tx, kind shareable, p *weft.RBACPolicy) error {
-	err := kind.relied(tx, p)
+	err := kind.release(tx, p)
 	var why *weft.Error
 	if errors.As(err, &why) && why.Kind == weft.Conflict {
-		return weft.Errorf(weft.Conflict, "RbacPolicyInUse",
-			"RBAC policy on object %s cannot be removed because other objects depend on it.\nDetails: %s", p.ObjectID, why.Message)
+		return inUse(p.ObjectID, why.Message)
 	}
 	return err
 }
@@ -218,36 +256,39 @@ func networkRelied(tx *store.Tx, p *weft.RBACPolicy) error {
 	return err
 }
 
-// groupRelied looks for ports of the target that are in the group.
-func groupRelied(tx *store.Tx, p *weft.RBACPolicy) error {
-	g, err := store.SecurityGroups.Get(tx, p.ObjectID)
-	if err != nil {
+// release refuses to take from the target of a policy the access it gives while
+// something depends on it. As in Neutron the owner's own use counts when the access of
+// everybody is to end, and the attribute shared is refused like the RBAC policy.
+func (k shareable) release(tx *store.Tx, p *weft.RBACPolicy) error {
+	if k.relied != nil {
+		return k.relied(tx, p)
+	}
+	owner, err := k.owner(tx, p.ObjectID)
+	if err != nil || owner == p.TargetTenant {
 		return err
 	}
-	used, err := tx.Exists(`SELECT 1 FROM port_security_groups m JOIN ports t ON t.id = m.port_id WHERE m.group_id = ? AND t.project_id NOT IN ('', ?)
-		AND (? = '*' OR t.project_id = ?) AND `+otherwise("security_group", weft.AccessShared, "m.group_id"), g.ID, g.ProjectID, p.TargetTenant, p.TargetTenant, p.TargetTenant)
+	used, err := tx.Exists(`SELECT 1 FROM (`+k.users+`) t WHERE t.object_id = ? AND (? = '*' OR t.project_id = ?) AND `+
+		otherwise(p.ObjectType, weft.AccessShared, "t.object_id"), p.ObjectID, p.TargetTenant, p.TargetTenant, p.TargetTenant)
 	if err == nil && used {
-		err = weft.Errorf(weft.Conflict, "InvalidSharedSetting", "Unable to reconfigure sharing settings for security group %s. Multiple projects are using it.", g.ID)
+		err = inUse(p.ObjectID, "project_id="+p.TargetTenant)
 	}
 	return err
 }
 
-// policyRelied looks for what the target has given a QoS policy to. As in Neutron the
-// owner's own counts when the access of everybody is to end, and the attribute shared
-// is refused like the RBAC policy.
-func policyRelied(tx *store.Tx, p *weft.RBACPolicy) error {
-	text := ""
-	for _, users := range []string{"networks", "ports", "floatingips", "routers"} {
-		if text != "" {
-			text += " UNION ALL "
-		}
-		text += "SELECT u.project_id, u.qos_policy_id FROM " + users + " u WHERE u.qos_policy_id <> ''"
+func inUse(id, details string) error {
+	return weft.Errorf(weft.Conflict, "RbacPolicyInUse",
+		"RBAC policy on object %s cannot be removed because other objects depend on it.\nDetails: %s", id, details)
+}
+
+// mayUseScope refuses to share a subnet pool with who cannot use its address scope.
+func mayUseScope(tx *store.Tx, p *weft.RBACPolicy) error {
+	pool, err := store.SubnetPools.Get(tx, p.ObjectID)
+	if err != nil || pool.AddressScopeID == "" {
+		return err
 	}
-	used, err := tx.Exists(`SELECT 1 FROM (`+text+`) t WHERE t.qos_policy_id = ? AND (? = '*' OR t.project_id = ?) AND `+
-		otherwise("qos_policy", weft.AccessShared, "t.qos_policy_id"), p.ObjectID, p.TargetTenant, p.TargetTenant, p.TargetTenant)
-	if err == nil && used {
-		err = weft.Errorf(weft.Conflict, "RbacPolicyInUse",
-			"RBAC policy on object %s cannot be removed because other objects depend on it.\nDetails: project_id=%s", p.ObjectID, p.TargetTenant)
+	usable, err := store.SharedAs("address_scope").With(tx, string(pool.AddressScopeID), p.TargetTenant)
+	if err == nil && !usable {
+		err = weft.Invalid("Failed to create RBAC policy on object %s because target project doesn't have access to associated address scope.", p.ObjectID)
 	}
 	return err
 }

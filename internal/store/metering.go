@@ -29,3 +29,7 @@ var MeteringLabelRules = Table[weft.MeteringLabelRule]{
 		return Where("t.metering_label_id IN (SELECT l.id FROM metering_labels l WHERE l.project_id = ? OR l.shared = 1)", c.ProjectID)
 	},
 }.Ready()
+
+func sharedOrOwned(c *weft.Caller) Cond {
+	return Where("t.project_id = ? OR t.shared = 1", c.ProjectID)
+}

@@ -15,9 +15,10 @@ var SubnetPools = Table[weft.SubnetPool]{
 		{Name: "max_prefixlen", Value: func(p *weft.SubnetPool) any { return p.MaxPrefixlen }},
 		{Name: "default_quota", Value: func(p *weft.SubnetPool) any { return intOr(p.DefaultQuota, -1) }},
 		{Name: "is_default", Value: func(p *weft.SubnetPool) any { return btoi(p.IsDefault) }},
-		{Name: "shared", Value: func(p *weft.SubnetPool) any { return btoi(p.Shared) }},
 	},
-	Visible: sharedOrOwned,
+	Computed: []Computed{SharedAs("subnetpool").Shared()},
+	Filters:  map[string]Filter{"shared": SharedAs("subnetpool").Filter},
+	Visible:  SharedAs("subnetpool").Visible,
 }.Ready()
 
 // AddressScopes keeps address scopes.
@@ -26,11 +27,8 @@ var AddressScopes = Table[weft.AddressScope]{
 	Columns: []Column[weft.AddressScope]{
 		{Name: "name", Value: func(s *weft.AddressScope) any { return s.Name }},
 		{Name: "ip_version", Value: func(s *weft.AddressScope) any { return s.IPVersion }},
-		{Name: "shared", Value: func(s *weft.AddressScope) any { return btoi(s.Shared) }},
 	},
-	Visible: sharedOrOwned,
+	Computed: []Computed{SharedAs("address_scope").Shared()},
+	Filters:  map[string]Filter{"shared": SharedAs("address_scope").Filter},
+	Visible:  SharedAs("address_scope").Visible,
 }.Ready()
-
-func sharedOrOwned(c *weft.Caller) Cond {
-	return Where("t.project_id = ? OR t.shared = 1", c.ProjectID)
-}
