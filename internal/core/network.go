@@ -131,6 +131,11 @@ var autoOwners = []string{weft.OwnerDHCP, "network:distributed", "network:floati
 // DeleteNetwork removes a network with its subnets and the ports that serve it;
 // NetworkInUse while there are others.
 func (s *Service) DeleteNetwork(tx *store.Tx, n *weft.Network) error {
+	for _, hook := range s.NetworkDeleting {
+		if err := hook(tx, n); err != nil {
+			return err
+		}
+	}
 	blocking, err := tx.IDs(`SELECT id FROM ports WHERE network_id = ? AND device_owner NOT IN (?, ?, ?)`,
 		append([]any{n.ID}, store.Strings(autoOwners)...)...)
 	if err != nil {
@@ -140,11 +145,6 @@ func (s *Service) DeleteNetwork(tx *store.Tx, n *weft.Network) error {
 		return weft.Errorf(weft.Conflict, "NetworkInUse",
 			"Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports is: %s.",
 			n.ID, strings.Join(blocking, ",")).BlockedBy("port", blocking...)
-	}
-	for _, hook := range s.NetworkDeleting {
-		if err := hook(tx, n); err != nil {
-			return err
-		}
 	}
 	ports, err := store.Ports.Find(tx, store.Eq("network_id", n.ID))
 	if err := each(ports, err, func(p *weft.Port) error { return s.DeletePort(tx, p) }); err != nil {

@@ -1,6 +1,8 @@
 package l3
 
 import (
+	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/weftnet/weft"
@@ -147,23 +149,34 @@ func (s *Service) moveGateway(tx *store.Tx, r *weft.Router, want *weft.Gateway) 
 }
 
 // differs reports whether the addresses asked for are others than those held. As
-// in Neutron an empty list asks for nothing, and of each entry only what it names
-// counts.
+// in Neutron an empty list asks for nothing, and otherwise the subnets and the
+// addresses that are named count, not how often: one address more on a subnet that
+// has one is asked for by naming it.
 func differs(held, want []weft.FixedIP) bool {
 	if len(want) == 0 {
 		return false
 	}
-	if len(held) != len(want) {
-		return true
-	}
-	for _, w := range want {
-		if !slices.ContainsFunc(held, func(h weft.FixedIP) bool {
-			return (w.SubnetID == "" || w.SubnetID == h.SubnetID) && (!w.IPAddress.IsValid() || w.IPAddress == h.IPAddress)
-		}) {
-			return true
+	return !maps.Equal(subnetsOf(held), subnetsOf(want)) || !maps.Equal(addressesOf(held), addressesOf(want))
+}
+
+func subnetsOf(ips []weft.FixedIP) map[string]bool {
+	set := map[string]bool{}
+	for _, ip := range ips {
+		if ip.SubnetID != "" {
+			set[ip.SubnetID] = true
 		}
 	}
-	return false
+	return set
+}
+
+func addressesOf(ips []weft.FixedIP) map[netip.Addr]bool {
+	set := map[netip.Addr]bool{}
+	for _, ip := range ips {
+		if ip.IPAddress.IsValid() {
+			set[ip.IPAddress] = true
+		}
+	}
+	return set
 }
 
 // closeGateway takes the gateway of a router away, if it has one. The error is

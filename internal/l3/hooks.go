@@ -41,10 +41,23 @@ func holderOf(owner string) string {
 // interface (extension l3-port-ip-change-not-allowed). Call it with the addresses
 // that are asked for.
 func (s *Service) GuardPortUpdate(_ *store.Tx, old, p *weft.Port, given weft.Given) error {
-	if old.DeviceOwner == weft.OwnerRouterInterface && given["fixed_ips"] && differs(old.FixedIPs, p.FixedIPs) {
-		return bad("port", "Cannot change the fixed IPs of port %s, which is an interface of router %s", p.ID, old.DeviceID)
+	if old.DeviceOwner == weft.OwnerRouterInterface && given["fixed_ips"] && !kept(old.FixedIPs, p.FixedIPs) {
+		return bad("ports", "IP updates for port %s are not allowed", p.ID)
 	}
 	return nil
+}
+
+// kept reports whether the addresses asked for are those held; of each only what it
+// names counts.
+func kept(held, want []weft.FixedIP) bool {
+	if len(want) == 0 {
+		return true
+	}
+	return len(held) == len(want) && !slices.ContainsFunc(want, func(w weft.FixedIP) bool {
+		return !slices.ContainsFunc(held, func(h weft.FixedIP) bool {
+			return (w.SubnetID == "" || w.SubnetID == h.SubnetID) && (!w.IPAddress.IsValid() || w.IPAddress == h.IPAddress)
+		})
+	})
 }
 
 // PortDeleting takes floating IPs off a port that goes. The error is FipAssociated

@@ -50,7 +50,7 @@ func TestGuardPortUpdate(t *testing.T) {
 	w.want(w.GuardPortUpdate(nil, old, same, weft.Given{"fixed_ips": true}), "")
 	w.want(w.GuardPortUpdate(nil, old, moved, weft.Given{"name": true}), "")
 	w.want(w.GuardPortUpdate(nil, old, moved, weft.Given{"fixed_ips": true}),
-		"BadRequest: Bad port request: Cannot change the fixed IPs of port "+old.ID+", which is an interface of router "+r.ID+".")
+		"BadRequest: Bad ports request: IP updates for port "+old.ID+" are not allowed.")
 }
 
 func TestPortOfAnotherProjectsFloatingIPStays(t *testing.T) {
