@@ -4,6 +4,7 @@ package weft
 // operators know it from `openstack network agent list`.
 type Agent struct {
 	Meta
+	Created          string         `json:"created_at"` // like all times of agents in the form of time.DateTime
 	AgentType        string         `json:"agent_type"`
 	Binary           string         `json:"binary"`
 	Topic            string         `json:"topic"`
@@ -24,3 +25,19 @@ const (
 	AgentL3          = "L3 agent"
 	AgentMetadata    = "Metadata agent"
 )
+
+// Modes of L3 agents, in their configurations.
+const (
+	ModeLegacy        = "legacy"
+	ModeDVR           = "dvr"             // only the distributed part of routers
+	ModeDVRNoExternal = "dvr_no_external" // the same, without ways out
+	ModeDVRSNAT       = "dvr_snat"        // everything
+)
+
+// Mode is the mode of an L3 agent.
+func (a *Agent) Mode() string {
+	if mode, _ := a.Configurations["agent_mode"].(string); mode != "" {
+		return mode
+	}
+	return ModeLegacy
+}

@@ -78,6 +78,10 @@ type DNSAssignment struct {
 const (
 	OwnerDHCP            = "network:dhcp"
 	OwnerRouterInterface = "network:router_interface"
+	OwnerDVRInterface    = "network:router_interface_distributed"
+	OwnerHAInterface     = "network:ha_router_replicated_interface"
+	OwnerHAPort          = "network:router_ha_interface"
+	OwnerSNAT            = "network:router_centralized_snat"
 	OwnerRouterGateway   = "network:router_gateway"
 	OwnerFloatingIP      = "network:floatingip"
 )

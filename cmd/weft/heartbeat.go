@@ -19,7 +19,8 @@ type heartbeat struct {
 	db      *store.DB
 	cfg     config.Config
 	agents  bool                          // this host has them
-	place   func(*store.Tx) error         // gives routers without a host one
+	place   func(*store.Tx) error         // gives routers without a host one; for when an agent has come up
+	watch   func(*store.Tx) error         // moves what dead agents leave behind
 	rebind  func(*store.Tx, string) error // tries bindings again that failed for want of an agent
 	started string
 	trimmed time.Time
@@ -66,41 +67,51 @@ func (h *heartbeat) trim(ctx context.Context) error {
 func (h *heartbeat) beat(ctx context.Context) error {
 	return h.db.Update(ctx, weft.SystemCaller("heartbeat"), func(tx *store.Tx) error {
 		if !h.agents {
-			return nil
+			return h.watch(tx)
 		}
+		up := h.started != h.known
 		for _, want := range h.own() {
-			if err := h.renew(tx, want); err != nil {
+			back, err := h.renew(tx, want)
+			if err != nil {
 				return err
 			}
+			up = up || back
 		}
-		if h.started != h.known { // new here, or back
+		if up {
 			if err := h.rebind(tx, h.cfg.Host); err != nil {
+				return err
+			}
+			if err := h.place(tx); err != nil {
 				return err
 			}
 			h.known = h.started
 		}
-		return h.place(tx)
+		return h.watch(tx)
 	})
 }
 
-func (h *heartbeat) renew(tx *store.Tx, want weft.Agent) error {
+// renew reports whether the agent is new or was dead.
+func (h *heartbeat) renew(tx *store.Tx, want weft.Agent) (up bool, err error) {
 	now := tx.Now().Format(time.DateTime)
 	if h.started == "" {
 		h.started = now
 	}
 	have, err := store.Agents.First(tx, store.Eq("agent_type", want.AgentType), store.Eq("host", h.cfg.Host))
 	if err != nil {
-		return err
+		return false, err
 	}
 	want.Host, want.StartedAt, want.Heartbeat = h.cfg.Host, h.started, now
 	if have == nil {
 		want.ID = uuid.NewSHA1(uuid.NameSpaceDNS, []byte(h.cfg.Host+"/"+want.AgentType)).String()
 		want.AdminStateUp = true
-		return store.Agents.Insert(tx, &want)
+		want.Created = now
+		return true, store.Agents.Insert(tx, &want)
 	}
+	last, err := time.Parse(time.DateTime, have.Heartbeat)
+	up = err != nil || tx.Now().Sub(last) >= h.cfg.AgentDownTime
 	have.StartedAt, have.Heartbeat, have.Configurations = want.StartedAt, want.Heartbeat, want.Configurations
 	have.AvailabilityZone = want.AvailabilityZone
-	return store.Agents.Rewrite(tx, have)
+	return up, store.Agents.Rewrite(tx, have)
 }
 
 // own are the agents that this process is.
@@ -120,7 +131,7 @@ func (h *heartbeat) own() []weft.Agent {
 		{AgentType: weft.AgentLinuxBridge, Binary: "neutron-linuxbridge-agent", Topic: "N/A", Configurations: map[string]any{
 			"interface_mappings": mappings, "bridge_mappings": map[string]any{}, "tunnel_types": []any{"vxlan"}, "tunneling_ip": vtep, "l2_population": true}},
 		zoned(weft.Agent{AgentType: weft.AgentDHCP, Binary: "neutron-dhcp-agent", Topic: "dhcp_agent", Configurations: map[string]any{"dhcp_driver": "weft"}}),
-		zoned(weft.Agent{AgentType: weft.AgentL3, Binary: "neutron-l3-agent", Topic: "l3_agent", Configurations: map[string]any{"agent_mode": "legacy", "handle_internal_only_routers": true}}),
+		zoned(weft.Agent{AgentType: weft.AgentL3, Binary: "neutron-l3-agent", Topic: "l3_agent", Configurations: map[string]any{"agent_mode": weft.ModeDVRSNAT, "handle_internal_only_routers": true}}),
 		{AgentType: weft.AgentMetadata, Binary: "neutron-metadata-agent", Topic: "N/A", Configurations: map[string]any{}},
 	}
 }

@@ -65,7 +65,7 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 	if m.network, err = networkAPI(cfg, log, db, c, m.gate.Admit, m.authURL); err != nil {
 		return nil, err
 	}
-	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, agents: withAgent, place: c.L3.PlaceRouters, rebind: c.Core.RetryBindings}
+	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, agents: withAgent, place: c.L3.PlaceRouters, watch: c.Watch, rebind: c.Core.RetryBindings}
 	if err := m.beat.beat(ctx); err != nil {
 		return nil, fmt.Errorf("registering the agents: %w", err)
 	}

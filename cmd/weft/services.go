@@ -9,6 +9,7 @@ import (
 	"github.com/weftnet/weft/internal/cloud"
 	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/core"
+	"github.com/weftnet/weft/internal/l3"
 	"github.com/weftnet/weft/internal/policy"
 	"github.com/weftnet/weft/internal/store"
 )
@@ -17,7 +18,9 @@ import (
 func newCloud(cfg config.Config) *cloud.Cloud {
 	return cloud.New(cloud.Config{
 		Core: core.Config{BaseMAC: cfg.BaseMAC, DNSDomain: cfg.DNSDomain, MaxDNSServers: cfg.MaxDNSServers,
-			MaxHostRoutes: cfg.MaxHostRoutes, MaxAddressPairs: cfg.MaxAddressPairs},
+			MaxHostRoutes: cfg.MaxHostRoutes, MaxAddressPairs: cfg.MaxAddressPairs,
+			DHCPAgents: cfg.Schedule.DHCPAgents, DHCPFailover: cfg.Schedule.DHCPFailover},
+		L3:            l3.Config{Failover: cfg.Schedule.L3Failover, Distributed: cfg.Schedule.Distributed, HA: cfg.Schedule.HA, HAAgents: cfg.Schedule.HAAgents},
 		Quotas:        cfg.Quotas,
 		AgentDownTime: cfg.AgentDownTime,
 	}, drivers(cfg))

@@ -13,7 +13,7 @@ import (
 func Agents(downTime time.Duration) *Resource[weft.Agent] {
 	return &Resource[weft.Agent]{
 		Singular: "agent", Plural: "agents", Table: store.AgentsAlive(downTime),
-		Implements: []string{"agent", "agent_sort_key"},
+		Implements: []string{"agent", "agent-resources-synced", "agent_sort_key"},
 		Attrs: []Attr{
 			row("id", "VFS", Unset, uuidType),
 			row("agent_type", "VFS", Unset, text(255)),
@@ -21,21 +21,19 @@ func Agents(downTime time.Duration) *Resource[weft.Agent] {
 			row("topic", "VFS", Unset, text(255)),
 			row("host", "VFS", Unset, text(255)),
 			row("admin_state_up", "UVFS", Unset, boolean),
-			row("created_at", "V", Unset, anyType),
-			row("started_at", "V", Unset, anyType),
-			row("heartbeat_timestamp", "V", Unset, anyType),
+			row("created_at", "VS", Unset, anyType),
+			row("started_at", "VS", Unset, anyType),
+			row("heartbeat_timestamp", "VS", Unset, anyType),
 			row("alive", "VF", Unset, boolean),
 			row("configurations", "V", Unset, anyType),
 			row("description", "UVF", Unset, text(255).orNull()),
 			row("availability_zone", "VFS", Unset, text(255)),
 			row("resources_synced", "V", Unset, anyType),
 		},
-		// Agents report themselves; Neutron has the verb and refuses it.
+		// Agents report themselves; Neutron has the verb and refuses it, in these words.
 		Create: func(*store.Tx, *weft.Agent, Request) error {
-			return weft.Errorf(weft.BadRequest, "BadRequest", "Bad agent request: agents are not created by this API.")
+			return badRequest("Unrecognized attribute(s) 'tenant_id, project_id'")
 		},
-		Update: func(tx *store.Tx, _, a *weft.Agent, _ Request) error { return store.Agents.Update(tx, a) },
-		Delete: func(tx *store.Tx, a *weft.Agent) error { return store.Agents.Delete(tx, a) },
 	}
 }
 
@@ -50,6 +48,11 @@ type zone struct {
 func AvailabilityZones(rq *httpRequest, rest []string) error {
 	if rq.r.Method != http.MethodGet || len(rest) > 0 {
 		return notAllowed(rq.r.Method)
+	}
+	for name := range rq.query() {
+		if name != "fields" && name != "name" && name != "resource" && name != "state" {
+			return badRequest("['%s'] is invalid attribute for filtering", name)
+		}
 	}
 	agents, err := store.Agents.Find(rq.read(), store.In("agent_type", weft.AgentDHCP, weft.AgentL3))
 	if err != nil {

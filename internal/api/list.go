@@ -28,6 +28,11 @@ func (r *served[T]) list(rq *httpRequest) error {
 	if err != nil {
 		return err
 	}
+	return r.answer(rq, q, p)
+}
+
+// answer sends the rows that a query selects.
+func (r *served[T]) answer(rq *httpRequest, q store.Query, p *page) error {
 	out := &listWriter{rq: rq}
 	out.buf = bufio.NewWriterSize(out, 64<<10)
 	out.buf.WriteString(`{"` + r.Plural + `":[`)

@@ -153,10 +153,12 @@ func (r *served[T]) reach(rq *httpRequest) []store.Cond {
 }
 
 // Register adds a resource to the server.
-func Register[T any](s *Server, r *Resource[T]) {
+func Register[T any](s *Server, r *Resource[T]) { s.add(bind(s, r)) }
+
+func bind[T any](s *Server, r *Resource[T]) *served[T] {
 	sv := &served[T]{Resource: r, s: s, schema: newSchema(r.Attrs)}
 	sv.strip = hiddenMembers(new(T), sv.schema)
-	s.add(sv)
+	return sv
 }
 
 // serve routes /{path}, /{path}/{id} and what is below.

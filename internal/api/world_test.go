@@ -107,13 +107,13 @@ func (w *world) agents(host string) {
 	beat := time.Now().UTC().Format(time.DateTime)
 	add := func(kind, binary, topic string, zone weft.ID, conf map[string]any) *weft.Agent {
 		return &weft.Agent{AgentType: kind, Binary: binary, Topic: topic, Host: host, AdminStateUp: true, AvailabilityZone: zone,
-			Configurations: conf, StartedAt: beat, Heartbeat: beat}
+			Configurations: conf, Created: beat, StartedAt: beat, Heartbeat: beat}
 	}
 	list := []*weft.Agent{
 		add(weft.AgentLinuxBridge, "neutron-linuxbridge-agent", "N/A", "", map[string]any{
 			"interface_mappings": map[string]any{"provider": "eth1"}, "tunnel_types": []any{"vxlan"}, "tunneling_ip": "192.0.2.1"}),
 		add(weft.AgentDHCP, "neutron-dhcp-agent", "dhcp_agent", "nova", map[string]any{}),
-		add(weft.AgentL3, "neutron-l3-agent", "l3_agent", "nova", map[string]any{}),
+		add(weft.AgentL3, "neutron-l3-agent", "l3_agent", "nova", map[string]any{"agent_mode": "dvr_snat"}),
 	}
 	err := w.db.Update(w.t.Context(), weft.SystemCaller("test"), func(tx *store.Tx) error {
 		for _, a := range list {

@@ -29,6 +29,7 @@ import (
 // Config is what an operator may choose about the services.
 type Config struct {
 	Core          core.Config
+	L3            l3.Config
 	Quotas        map[string]int // default limits by noun; -1 is none
 	AgentDownTime time.Duration  // after the last heartbeat
 }
@@ -60,8 +61,9 @@ type Cloud struct {
 func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c := &Cloud{cfg: cfg, Quota: quota.New(cfg.Quotas)}
 	c.Groups = secgroup.New(c.Quota)
+	cfg.Core.AgentDownTime, cfg.L3.AgentDownTime = cfg.AgentDownTime, cfg.AgentDownTime
 	c.Core = core.New(cfg.Core, drivers)
-	c.L3 = l3.New(c.Core, cfg.AgentDownTime)
+	c.L3 = l3.New(c.Core, cfg.L3)
 	c.Core.DefaultGroup, c.Core.CheckGroups = c.Groups.DefaultGroup, c.Groups.CheckGroups
 	c.Core.React(c.L3)
 	c.Segments = segment.New(drivers)
@@ -90,7 +92,9 @@ func (c *Cloud) Prepare(ctx context.Context, db *store.DB) error {
 
 // Register makes the server serve every resource there is.
 func (c *Cloud) Register(s *api.Server) {
-	api.Register(s, api.Networks(c.Core, c.Cascade.DeleteNetwork))
+	networks := api.Networks(c.Core, c.Cascade.DeleteNetwork)
+	routers := api.Routers(c.L3, api.RouterActions(c.L3), c.Cascade.DeleteRouter)
+	api.Register(s, networks)
 	api.Register(s, api.Subnets(c.Core))
 	api.Register(s, api.SubnetPools(c.Core))
 	api.Register(s, api.Ports(c.Core, c.L3))
@@ -98,11 +102,11 @@ func (c *Cloud) Register(s *api.Server) {
 	api.Register(s, api.AddressGroups(address.Groups{}))
 	api.Register(s, api.SecurityGroups(c.Groups))
 	api.Register(s, api.SecurityGroupRules(c.Groups))
-	api.Register(s, api.Routers(c.L3, api.RouterActions(c.L3), c.Cascade.DeleteRouter))
+	api.Register(s, routers)
 	api.Register(s, api.FloatingIPs(c.L3))
 	api.RegisterQoS(s, c.QoS)
 	api.Register(s, api.RBACPolicies(sharing.Policies{}))
-	api.Register(s, api.Agents(c.cfg.AgentDownTime))
+	api.RegisterAgents(s, api.Agents(c.cfg.AgentDownTime), api.Schedules{DHCP: c.Core, L3: c.L3, Networks: networks, Routers: routers})
 	api.Register(s, api.LocalIPs(c.Local))
 	api.Register(s, api.LocalIPAssociations(c.Local))
 	api.Register(s, api.Logs(c.Logs))
@@ -114,4 +118,13 @@ func (c *Cloud) Register(s *api.Server) {
 	s.Special("quotas", api.Quotas(c.Quota), "quotas", "quota_details", "quota-check-limit")
 	s.Special("availability_zones", api.AvailabilityZones, "availability_zone", "availability_zone_filter")
 	s.Special("service-providers", api.ServiceProviders, "service-type")
+}
+
+// Watch is to be called now and then: it moves what dead agents leave behind, and
+// finds agents for networks that have none.
+func (c *Cloud) Watch(tx *store.Tx) error {
+	if err := c.Core.PlaceNetworks(tx); err != nil {
+		return err
+	}
+	return c.L3.FailOver(tx)
 }

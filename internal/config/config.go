@@ -47,6 +47,7 @@ type Config struct {
 	VXLAN    VXLAN
 	Quotas   map[string]int // by resource; -1 is unlimited
 	Metadata Metadata
+	Schedule Schedule
 	Log      Log
 }
 
@@ -88,6 +89,16 @@ type ML2 struct {
 	PathMTU     int            // between tunnel ends; 0 is GlobalMTU
 	PhysnetMTUs map[string]int // of single physical networks
 	OverlayIPv6 bool           // tunnels run over IPv6
+}
+
+// Schedule is which agents carry what.
+type Schedule struct {
+	DHCPAgents   int  // of each network
+	DHCPFailover bool // networks of dead agents move
+	L3Failover   bool // routers of dead agents move
+	Distributed  bool // routers are, unless their request says otherwise
+	HA           bool // the same
+	HAAgents     int  // of each highly available router; 0 is all
 }
 
 // Range is an inclusive range of segmentation ids.

@@ -57,6 +57,19 @@ names of their own.`},
 			`How many host routes a subnet can have.`},
 		{section, "max_allowed_address_pair", "10", read(func(c *Config) *int { return &c.MaxAddressPairs }, number(0, 1000)),
 			`How many allowed address pairs a port can have.`},
+		{section, "dhcp_agents_per_network", "1", read(func(c *Config) *int { return &c.Schedule.DHCPAgents }, number(1, 1000)),
+			`How many hosts answer DHCP for a network.`},
+		{section, "allow_automatic_dhcp_failover", "true", read(func(c *Config) *bool { return &c.Schedule.DHCPFailover }, boolean),
+			`Whether the networks of dead DHCP agents move to others.`},
+		{section, "allow_automatic_l3agent_failover", "false", read(func(c *Config) *bool { return &c.Schedule.L3Failover }, boolean),
+			`Whether the routers of dead L3 agents move to others. Highly available routers
+do in any case.`},
+		{section, "router_distributed", "false", read(func(c *Config) *bool { return &c.Schedule.Distributed }, boolean),
+			`Whether routers are distributed unless their request says otherwise.`},
+		{section, "l3_ha", "false", read(func(c *Config) *bool { return &c.Schedule.HA }, boolean),
+			`Whether routers are highly available unless their request says otherwise.`},
+		{section, "max_l3_agents_per_router", "3", read(func(c *Config) *int { return &c.Schedule.HAAgents }, number(0, 1000)),
+			`How many hosts stand ready for a highly available router; 0 is all.`},
 	}
 }
 

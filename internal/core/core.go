@@ -1,6 +1,8 @@
 package core
 
 import (
+	"time"
+
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/ml2"
 	"github.com/weftnet/weft/internal/store"
@@ -8,12 +10,15 @@ import (
 
 // Config is what an operator may choose.
 type Config struct {
-	BaseMAC          weft.MAC // the first three octets of generated addresses, four if the fourth is not 0
-	DNSDomain        string   // dns_domain; "" is DefaultDNSDomain
-	MaxDNSServers    int      // of a subnet
-	MaxHostRoutes    int      // of a subnet
-	MaxAddressPairs  int      // of a port
-	PrefixDelegation bool     // ipv6_pd_enabled
+	BaseMAC          weft.MAC      // the first three octets of generated addresses, four if the fourth is not 0
+	DNSDomain        string        // dns_domain; "" is DefaultDNSDomain
+	MaxDNSServers    int           // of a subnet
+	MaxHostRoutes    int           // of a subnet
+	MaxAddressPairs  int           // of a port
+	PrefixDelegation bool          // ipv6_pd_enabled
+	AgentDownTime    time.Duration // after its last heartbeat an agent counts as dead
+	DHCPAgents       int           // how many hosts answer DHCP for a network; 0 is one
+	DHCPFailover     bool          // the DHCP services of dead agents move
 }
 
 // DefaultDNSDomain is the domain of names while the operator has chosen none; as
@@ -22,7 +27,8 @@ const DefaultDNSDomain = "openstacklocal."
 
 // Defaults are Neutron's.
 func Defaults() Config {
-	return Config{BaseMAC: weft.MAC{0xfa, 0x16, 0x3e}, DNSDomain: DefaultDNSDomain, MaxDNSServers: 5, MaxHostRoutes: 20, MaxAddressPairs: 10}
+	return Config{BaseMAC: weft.MAC{0xfa, 0x16, 0x3e}, DNSDomain: DefaultDNSDomain, MaxDNSServers: 5, MaxHostRoutes: 20, MaxAddressPairs: 10,
+		AgentDownTime: 75 * time.Second, DHCPAgents: 1, DHCPFailover: true}
 }
 
 // Service carries out changes. The hooks are set once, before the first request;

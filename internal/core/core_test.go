@@ -58,6 +58,9 @@ func (b *bench) host(name string) {
 			Heartbeat:      tx.Now().Format(time.DateTime),
 			Configurations: map[string]any{"tunnel_types": []any{"vxlan"}, "interface_mappings": map[string]any{"provider": "eth1"}}})
 	})
+	b.must(func(tx *store.Tx) error {
+		return store.Agents.Insert(tx, &weft.Agent{AgentType: weft.AgentDHCP, Host: name, AdminStateUp: true, Binary: "weft", Heartbeat: tx.Now().Format(time.DateTime)})
+	})
 }
 
 // do runs one request.

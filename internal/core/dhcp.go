@@ -10,15 +10,8 @@ import (
 	"github.com/weftnet/weft/internal/store"
 )
 
-// schedule puts the DHCP service of a network on the host where its first port is
-// bound. Neutron schedules at the first subnet instead; here a network that no
-// host uses costs the hosts nothing.
-func (s *Service) schedule(tx *store.Tx, v *view, p *weft.Port) error {
-	if v.dhcpPort != "" || !p.Bound() || p.Trusted() || !servesDHCP(v.subnets) {
-		return nil
-	}
-	return s.createDHCPPort(tx, v, p.HostID)
-}
+// reservedDHCP is the device id of a DHCP port that no service uses now.
+const reservedDHCP = "reserved_dhcp_port"
 
 func servesDHCP(subnets []*weft.Subnet) bool {
 	return slices.ContainsFunc(subnets, func(sn *weft.Subnet) bool { return sn.EnableDHCP && sn.IPVersion == 4 })
@@ -30,9 +23,17 @@ func DHCPDeviceID(host, networkID string) string {
 	return "dhcp" + uuid.NewSHA1(uuid.NameSpaceDNS, []byte(host)).String() + "-" + networkID
 }
 
-// createDHCPPort makes the port of a network's DHCP service. Without an address
-// left for it there is none: the request that led here is not to blame.
+// createDHCPPort makes the port of a network's DHCP service on a host, or takes the
+// one that a former service has left. Without an address left for it there is none:
+// the request that led here is not to blame.
 func (s *Service) createDHCPPort(tx *store.Tx, v *view, host string) error {
+	left, err := store.Ports.First(tx, store.Eq("network_id", v.network.ID), store.Eq("device_owner", weft.OwnerDHCP), store.Eq("device_id", reservedDHCP))
+	if err != nil {
+		return err
+	}
+	if left != nil {
+		return s.moveDHCPPort(tx, v, left, host)
+	}
 	p := &weft.Port{
 		NetworkID: v.network.ID, AdminStateUp: true, DeviceOwner: weft.OwnerDHCP, HostID: host, VNICType: "normal",
 		DeviceID: DHCPDeviceID(host, v.network.ID), Status: weft.StatusDown, IPAllocation: allocationImmediate, PropagateUplink: true,
@@ -41,7 +42,6 @@ func (s *Service) createDHCPPort(tx *store.Tx, v *view, host string) error {
 	if err := s.chooseMAC(tx, v, p); err != nil {
 		return err
 	}
-	var err error
 	if p.FixedIPs, err = s.serverAddresses(tx, v, p); err != nil || len(p.FixedIPs) == 0 {
 		return err
 	}
@@ -49,8 +49,24 @@ func (s *Service) createDHCPPort(tx *store.Tx, v *view, host string) error {
 	if err := s.bind(tx, v, p, 1); err != nil {
 		return err
 	}
-	v.dhcpPort = "new"
 	return store.Ports.Insert(tx, p)
+}
+
+// moveDHCPPort gives a DHCP port, with its addresses, to another host; to "" is to
+// keep it for a service to come.
+func (s *Service) moveDHCPPort(tx *store.Tx, v *view, p *weft.Port, host string) (err error) {
+	p.HostID, p.DeviceID, p.Status = host, reservedDHCP, weft.StatusDown
+	if host != "" {
+		p.DeviceID = DHCPDeviceID(host, v.network.ID)
+		if p.FixedIPs, err = s.serverAddresses(tx, v, p); err != nil {
+			return err
+		}
+		p.DNSAssignment = s.assignNames(p)
+	}
+	if err := s.bind(tx, v, p, p.Revision+1); err != nil {
+		return err
+	}
+	return store.Ports.Update(tx, p)
 }
 
 // serverAddresses is the addresses of a DHCP server: one of every subnet it
@@ -88,29 +104,37 @@ func (s *Service) serverAddresses(tx *store.Tx, v *view, p *weft.Port) ([]weft.F
 	return out, nil
 }
 
-// syncDHCP makes the DHCP port of a network follow its subnets: it has an address
-// on every one with DHCP, is made when the first appears on a network in use, and
-// goes with the last.
+// syncDHCP makes the DHCP ports of a network follow its subnets: each has an address
+// on every one with DHCP, they are made when the first appears on a network in use,
+// and go with the last.
 func (s *Service) syncDHCP(tx *store.Tx, v *view) error {
-	if v.dhcpPort == "" {
-		host, err := hostInUse(tx, v)
-		if err != nil || host == "" {
-			return err
-		}
-		return s.createDHCPPort(tx, v, host)
-	}
-	p, err := store.Ports.Get(tx, v.dhcpPort)
+	ports, err := store.Ports.Find(tx, store.Eq("network_id", v.network.ID), store.Eq("device_owner", weft.OwnerDHCP))
 	if err != nil {
 		return err
 	}
 	if !servesDHCP(v.subnets) {
-		return s.DeletePort(tx, p)
+		return each(ports, nil, func(p *weft.Port) error { return s.DeletePort(tx, p) })
 	}
-	if p.FixedIPs, err = s.serverAddresses(tx, v, p); err != nil {
-		return err
+	if len(v.dhcpHosts) == 0 {
+		host, err := hostInUse(tx, v)
+		if err != nil || host == "" {
+			return err
+		}
+		return s.scheduleDHCP(tx, v, host)
 	}
-	p.DNSAssignment = s.assignNames(p)
-	return store.Ports.Update(tx, p)
+	err = each(ports, nil, func(p *weft.Port) (err error) {
+		if p.FixedIPs, err = s.serverAddresses(tx, v, p); err != nil {
+			return err
+		}
+		p.DNSAssignment = s.assignNames(p)
+		return store.Ports.Update(tx, p)
+	})
+	return each(v.dhcpHosts, err, func(host string) error {
+		if slices.ContainsFunc(ports, func(p *weft.Port) bool { return p.HostID == host }) {
+			return nil
+		}
+		return s.createDHCPPort(tx, v, host)
+	})
 }
 
 // hostInUse is a host on which the network needs DHCP, if there is any.

@@ -46,14 +46,14 @@ func (s *Service) CreateNetwork(tx *store.Tx, n *weft.Network, _ weft.Given) err
 	return nil
 }
 
-// checkZones refuses zones in which no agent is.
+// checkZones refuses zones in which there is no DHCP agent.
 func checkZones(tx *store.Tx, zones []string) error {
 	for _, z := range zones {
-		n, err := store.Agents.Count(tx, store.Eq("availability_zone", z))
+		n, err := store.Agents.Count(tx, store.Eq("agent_type", weft.AgentDHCP), store.Eq("availability_zone", z))
 		if err != nil {
 			return err
 		}
-		if n == 0 && z != "nova" {
+		if n == 0 {
 			return weft.Errorf(weft.NotFound, "AvailabilityZoneNotFound", "AvailabilityZone %s could not be found.", z)
 		}
 	}

@@ -10,16 +10,16 @@ import (
 
 // view is what a port needs to know of its network, read at once.
 type view struct {
-	network  *weft.Network
-	subnets  []*weft.Subnet
-	macTaken bool // another port of the network has the MAC that was asked about
-	dhcpPort string
+	network   *weft.Network
+	subnets   []*weft.Subnet
+	macTaken  bool     // another port of the network has the MAC that was asked about
+	dhcpHosts []string // hosts that are to answer DHCP for it
 }
 
 const viewSQL = `SELECT 0, doc FROM networks WHERE id = ?
 	UNION ALL SELECT 1, doc FROM subnets WHERE network_id = ?
 	UNION ALL SELECT 2, id FROM ports WHERE network_id = ? AND mac_address = ?
-	UNION ALL SELECT 3, id FROM ports WHERE device_owner = 'network:dhcp' AND network_id = ?`
+	UNION ALL SELECT 3, host FROM dhcp_hosts WHERE network_id = ?`
 
 // look reads a network as seen by a port with this MAC; NetworkNotFound if there
 // is none. One query, because every port begins with it.
@@ -52,7 +52,7 @@ func (v *view) add(kind int, doc []byte) error {
 	case 2:
 		v.macTaken = true
 	case 3:
-		v.dhcpPort = string(doc)
+		v.dhcpHosts = append(v.dhcpHosts, string(doc))
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ type attachments struct {
 // attachmentsOf reads, in two statements, what a router is attached to.
 func attachmentsOf(tx *store.Tx, r *weft.Router) (*attachments, error) {
 	a := &attachments{}
-	ports, err := store.Ports.Find(tx, store.Eq("device_id", r.ID), store.In("device_owner", weft.OwnerRouterInterface, weft.OwnerRouterGateway))
+	ports, err := store.Ports.Find(tx, store.Eq("device_id", r.ID), store.Where("t.device_owner IN ("+interfaceOwners+", 'network:router_gateway')"))
 	if err != nil || len(ports) == 0 {
 		return a, err
 	}
@@ -29,7 +29,7 @@ func attachmentsOf(tx *store.Tx, r *weft.Router) (*attachments, error) {
 		}
 	}
 	a.subnets, err = store.Subnets.Find(tx, store.Where(`t.id IN (SELECT i.subnet_id FROM ports p JOIN ip_allocations i ON i.port_id = p.id
-			WHERE p.device_id = ? AND p.device_owner = 'network:router_interface')
+			WHERE p.device_id = ? AND p.device_owner IN (`+interfaceOwners+`))
 		OR t.network_id IN (SELECT p.network_id FROM ports p WHERE p.device_id = ? AND p.device_owner = 'network:router_gateway')`, r.ID, r.ID))
 	return a, err
 }

@@ -31,19 +31,25 @@ type Ports interface {
 // Service is the rules about routers and floating IPs. All its methods run inside
 // the transaction they are given.
 type Service struct {
-	ports    Ports
-	downTime time.Duration // after its last heartbeat an agent counts as dead
+	ports Ports
+	cfg   Config
 
 	// CheckQoS refuses that the caller replaces a QoS policy by another; either may
 	// be "". Nil allows all.
 	CheckQoS func(tx *store.Tx, old, policy weft.ID) error
 }
 
-// New makes a service. An L3 agent counts as alive while its last heartbeat is
-// younger than downTime.
-func New(ports Ports, downTime time.Duration) *Service {
-	return &Service{ports: ports, downTime: downTime}
+// Config is what an operator may choose.
+type Config struct {
+	AgentDownTime time.Duration // after its last heartbeat an L3 agent counts as dead
+	Failover      bool          // the routers of dead agents move, also those that are not highly available
+	Distributed   bool          // routers are distributed unless the request says otherwise
+	HA            bool          // the same of highly available
+	HAAgents      int           // how many hosts stand ready for a highly available router; 0 is all
 }
+
+// New makes a service.
+func New(ports Ports, cfg Config) *Service { return &Service{ports: ports, cfg: cfg} }
 
 // badRouter is Neutron's BadRequest about a router; the message ends itself.
 func badRouter(format string, args ...any) error { return bad("router", format, args...) }

@@ -46,15 +46,14 @@ func (s *Service) CreateRouter(tx *store.Tx, r *weft.Router, given weft.Given) e
 	return store.Routers.Insert(tx, r)
 }
 
-// checkHints refuses zones in which there is no L3 agent; the default zone needs
-// none.
+// checkHints refuses zones in which there is no L3 agent.
 func checkHints(tx *store.Tx, r *weft.Router) error {
 	for _, zone := range r.AvailabilityZoneHints {
 		n, err := store.Agents.Count(tx, store.Eq("agent_type", weft.AgentL3), store.Eq("availability_zone", zone))
 		if err != nil {
 			return err
 		}
-		if n == 0 && zone != "nova" {
+		if n == 0 {
 			return weft.Errorf(weft.NotFound, "AvailabilityZoneNotFound", "AvailabilityZone %s could not be found.", zone)
 		}
 	}

@@ -54,7 +54,7 @@ func services(t testing.TB) (*store.DB, *core.Service, *l3.Service) {
 	db := storetest.DB(t)
 	c := core.New(core.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeLocal}}, []ml2.Type{local.New()},
 		[]ml2.Mechanism{linuxbridge.New(75 * time.Second)}))
-	s := l3.New(c, 75*time.Second)
+	s := l3.New(c, l3.Config{AgentDownTime: 75 * time.Second, Failover: true})
 	c.React(s)
 	return db, c, s
 }

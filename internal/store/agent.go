@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,7 +20,9 @@ var Agents = Table[weft.Agent]{
 		{Name: "admin_state_up", Value: func(a *weft.Agent) any { return btoi(a.AdminStateUp) }},
 		{Name: "availability_zone", Value: func(a *weft.Agent) any { return string(a.AvailabilityZone) }},
 		{Name: "description", Value: func(a *weft.Agent) any { return string(a.Description) }},
-		{Name: "heartbeat", Attr: "-", Value: func(a *weft.Agent) any {
+		{Name: "started_at", Value: func(a *weft.Agent) any { return a.StartedAt }},
+		{Name: "created", Attr: "created_at", Value: func(a *weft.Agent) any { return a.Created }},
+		{Name: "heartbeat", Attr: "heartbeat_timestamp", Value: func(a *weft.Agent) any {
 			t, _ := time.Parse(time.DateTime, a.Heartbeat)
 			return t.Unix()
 		}},
@@ -53,4 +56,49 @@ func AgentsAlive(downTime time.Duration) *Table[weft.Agent] {
 		return Where(alive())
 	}}
 	return &t
+}
+
+// AgentsOfRouter is a table of agents with the computed attribute ha_state: whether
+// the agent has the active instance of a router, or a standby. It is null for those
+// of routers that are not highly available.
+func AgentsOfRouter(agents *Table[weft.Agent], r *weft.Router) *Table[weft.Agent] {
+	t := *agents
+	t.Computed = append(slices.Clone(t.Computed), Computed{Attr: "ha_state", SQL: "t.host", Render: func(host []byte) []byte {
+		switch {
+		case !r.HA:
+			return []byte("null")
+		case string(host) == r.HostID:
+			return []byte(`"active"`)
+		}
+		return []byte(`"standby"`)
+	}})
+	return &t
+}
+
+// L3AgentsOf admits the agents that carry a router: where it is and, if it is highly
+// available, where it has a port for being so.
+func L3AgentsOf(r *weft.Router) Cond {
+	return Where("t.agent_type = ? AND t.host IN (SELECT p.host_id FROM ports p WHERE p.device_id = ? AND p.device_owner = 'network:router_ha_interface' UNION SELECT ?)",
+		weft.AgentL3, r.ID, r.HostID)
+}
+
+// RoutersOf admits the routers that an agent carries, see L3AgentsOf.
+func RoutersOf(a *weft.Agent) Cond {
+	if a.AgentType != weft.AgentL3 {
+		return Where("1 = 0")
+	}
+	return Where("t.host_id = ? OR t.id IN (SELECT p.device_id FROM ports p WHERE p.host_id = ? AND p.device_owner = 'network:router_ha_interface')", a.Host, a.Host)
+}
+
+// DHCPAgentsOf admits the agents that answer DHCP for a network.
+func DHCPAgentsOf(networkID string) Cond {
+	return Where("t.agent_type = ? AND t.host IN (SELECT d.host FROM dhcp_hosts d WHERE d.network_id = ?)", weft.AgentDHCP, networkID)
+}
+
+// DHCPNetworksOf admits the networks that an agent answers DHCP for.
+func DHCPNetworksOf(a *weft.Agent) Cond {
+	if a.AgentType != weft.AgentDHCP {
+		return Where("1 = 0")
+	}
+	return Where("t.id IN (SELECT d.network_id FROM dhcp_hosts d WHERE d.host = ?)", a.Host)
 }

@@ -18,7 +18,7 @@ var Networks = Table[weft.Network]{
 	Computed: []Computed{
 		{Attr: "subnets", SQL: `COALESCE('["' || (SELECT STRING_AGG(s.id, '","') FROM subnets s WHERE s.network_id = t.id) || '"]', '[]')`},
 		SharedAs("network").Shared(),
-		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentDHCP, "SELECT p.host_id FROM ports p WHERE p.network_id = t.id AND p.device_owner = 'network:dhcp'")},
+		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentDHCP, "SELECT d.host FROM dhcp_hosts d WHERE d.network_id = t.id")},
 		{Attr: "ipv4_address_scope", SQL: scopeSQL(4)},
 		{Attr: "ipv6_address_scope", SQL: scopeSQL(6)},
 		{Attr: "l2_adjacency", SQL: `CASE WHEN EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = t.id AND s.segment_id <> '') THEN 'false' ELSE 'true' END`},
