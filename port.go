@@ -106,6 +106,12 @@ const (
 // DHCP server): such ports are neither filtered nor checked for spoofing.
 func (p *Port) Trusted() bool { return strings.HasPrefix(p.DeviceOwner, "network:") }
 
+// RouterInterface reports whether the port is an interface of a router, of whatever
+// kind of router.
+func (p *Port) RouterInterface() bool {
+	return p.DeviceOwner == OwnerRouterInterface || p.DeviceOwner == OwnerDVRInterface || p.DeviceOwner == OwnerHAInterface
+}
+
 // Bound reports whether a mechanism driver has accepted the port on its host.
 func (p *Port) Bound() bool {
 	return p.HostID != "" && p.VIFType != VIFUnbound && p.VIFType != VIFFailed

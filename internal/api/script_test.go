@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
 	"github.com/weftnet/weft/internal/store/storetest"
 )
@@ -39,7 +42,13 @@ import (
 // is then a value in it, anywhere in the lines below. $A, $B and $ADMIN are projects, $NONE is
 // an id that nothing has. In the JSON expected "<uuid>", "<time>", "<mac>", "<ip>",
 // "<int>" and "<any>" stand for values of that form, "<absent>" for no such member.
-// A refusal must leave the change log as it was.
+// A refusal must leave the change log as it was. Beside requests there are
+//
+//	host NAME begins   a further host, its agents alive
+//	host NAME dies     its agents are no longer heard of
+//	host NAME returns
+//
+// after each of which the server looks after its agents.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -105,9 +114,10 @@ type player struct {
 }
 
 var (
-	asking   = regexp.MustCompile(`^(\w+) ([A-Z]+) (\S+)(?: \[([\w-]+): ([^\]]*)\])?(?: (.*))?$`)
-	keeping  = regexp.MustCompile(`^(.*?)\s*\bas (\w+)$`)
-	variable = regexp.MustCompile(`\$\{[\w.:-]+\}|\$[A-Za-z]\w*(?:\.[\w:-]+)*`)
+	happening = regexp.MustCompile(`^host (\w+) (begins|dies|returns)$`)
+	asking    = regexp.MustCompile(`^(\w+) ([A-Z]+) (\S+)(?: \[([\w-]+): ([^\]]*)\])?(?: (.*))?$`)
+	keeping   = regexp.MustCompile(`^(.*?)\s*\bas (\w+)$`)
+	variable  = regexp.MustCompile(`\$\{[\w.:-]+\}|\$[A-Za-z]\w*(?:\.[\w:-]+)*`)
 )
 
 func (p *player) play(t *testing.T, exchanges []exchange) {
@@ -127,6 +137,9 @@ func (p *player) one(e exchange) error {
 	if err != nil {
 		return err
 	}
+	if m := happening.FindStringSubmatch(ask); m != nil {
+		return p.happen(m[1], m[2])
+	}
 	m := asking.FindStringSubmatch(ask)
 	if m == nil {
 		return fmt.Errorf("not a request: %s", ask)
@@ -144,6 +157,25 @@ func (p *player) one(e exchange) error {
 		return fmt.Errorf("%v\nwant %s\n got %d %.1500s", err, want, got.Code, got.Body)
 	}
 	return nil
+}
+
+// happen lets something befall a host.
+func (p *player) happen(host, what string) error {
+	beat := time.Now().UTC()
+	switch what {
+	case "begins":
+		p.agents(host)
+	case "dies":
+		beat = beat.Add(-time.Hour)
+	}
+	return p.db.Update(p.t.Context(), weft.SystemCaller("test"), func(tx *store.Tx) error {
+		agents, err := store.Agents.Find(tx, store.Eq("host", host))
+		for _, a := range agents {
+			a.Heartbeat = beat.Format(time.DateTime)
+			err = errors.Join(err, store.Agents.Rewrite(tx, a))
+		}
+		return errors.Join(err, p.cloud.Watch(tx))
+	})
 }
 
 // fill puts remembered values in the place of their names.

@@ -46,6 +46,8 @@ type world struct {
 	t   *testing.T
 	db  *store.DB
 	api http.Handler
+
+	cloud *cloud.Cloud
 }
 
 func newWorld(t *testing.T, db *store.DB) *world {
@@ -61,7 +63,7 @@ func newWorld(t *testing.T, db *store.DB) *world {
 		t.Fatal(err)
 	}
 	c.Register(s)
-	w := &world{t: t, db: db, api: s}
+	w := &world{t: t, db: db, api: s, cloud: c}
 	w.agents("h1")
 	return w
 }

@@ -21,7 +21,8 @@ type computation struct {
 	seen   memory // of this one
 
 	out      host.State
-	bound    []*weft.Port // every port bound to the host
+	off      map[string]bool // types of agents here that are switched off: what they would do is not done
+	bound    []*weft.Port    // every port bound to the host
 	networks map[string]*weft.Network
 	subnets  map[string][]*weft.Subnet // by network
 	subnet   map[string]*weft.Subnet
@@ -39,7 +40,14 @@ func (c *computation) state() (*host.State, error) {
 }
 
 func (c *computation) head() (err error) {
-	c.out.Revision, err = c.tx.Head()
+	if c.out.Revision, err = c.tx.Head(); err != nil {
+		return err
+	}
+	agents, err := store.Agents.Find(c.tx, store.Eq("host", c.host), store.Eq("admin_state_up", 0))
+	c.off = map[string]bool{}
+	for _, a := range agents {
+		c.off[a.AgentType] = true
+	}
 	return err
 }
 
@@ -110,7 +118,7 @@ func keysOf(set map[string]bool) []any {
 func (c *computation) buildNetworks() error {
 	served := map[string]bool{} // networks with DHCP or a router here
 	for _, p := range c.bound {
-		if p.DeviceOwner == weft.OwnerDHCP || p.DeviceOwner == weft.OwnerRouterInterface {
+		if p.DeviceOwner == weft.OwnerDHCP || p.RouterInterface() {
 			served[p.NetworkID] = true
 		}
 	}
@@ -242,9 +250,9 @@ func (c *computation) dhcp(network string, ports []*weft.Port) *host.DHCP {
 		if p.DeviceOwner == weft.OwnerDHCP && p.HostID == c.host {
 			own = p
 		}
-		routed = routed || p.DeviceOwner == weft.OwnerRouterInterface
+		routed = routed || p.RouterInterface()
 	}
-	if own == nil || !c.networks[network].AdminStateUp {
+	if own == nil || c.off[weft.AgentDHCP] || !c.networks[network].AdminStateUp {
 		return nil
 	}
 	return &host.DHCP{PortID: own.ID, MAC: own.MAC, Addresses: c.addresses(own), Domain: c.domain, Metadata: !routed, Revision: own.Revision}
@@ -304,7 +312,7 @@ func (c *computation) tunnelEnds() (map[string]netip.Addr, error) {
 
 func (c *computation) routers() error {
 	routers, err := store.Routers.Find(c.tx, store.Eq("host_id", c.host))
-	if err != nil || len(routers) == 0 {
+	if err != nil || len(routers) == 0 || c.off[weft.AgentL3] {
 		return err
 	}
 	ids := map[string]bool{}
@@ -320,7 +328,7 @@ func (c *computation) routers() error {
 		for _, p := range c.bound {
 			switch {
 			case p.DeviceID != r.ID:
-			case p.DeviceOwner == weft.OwnerRouterInterface:
+			case p.RouterInterface():
 				out.Interfaces = append(out.Interfaces, c.routerPort(p, false))
 			case p.DeviceOwner == weft.OwnerRouterGateway:
 				gw := c.routerPort(p, true)

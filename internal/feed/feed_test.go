@@ -183,3 +183,25 @@ func TestWakes(t *testing.T) {
 		}
 	}
 }
+
+// What an agent that is switched off would do is not done, and that it is switched
+// is noticed.
+func TestAgentsSwitchedOff(t *testing.T) {
+	c := newCloud(t)
+	c.write(t, func(tx *store.Tx) {
+		insert(t, tx, store.Routers, &weft.Router{Meta: id("r"), AdminStateUp: true, HostID: "h1"})
+		insert(t, tx, store.Agents, &weft.Agent{Meta: id("d"), AgentType: weft.AgentDHCP, Host: "h1", AdminStateUp: true})
+		insert(t, tx, store.Agents, &weft.Agent{Meta: id("l"), AgentType: weft.AgentL3, Host: "h1", AdminStateUp: true})
+	})
+	for _, up := range []bool{true, false, true} {
+		f := c.feed("h1")
+		s := state(t, f)
+		if dhcp, routers := s.Networks[0].DHCP != nil, len(s.Routers) == 1; dhcp != up || routers != up {
+			t.Fatalf("with agents up %t: DHCP %t, routers %t", up, dhcp, routers)
+		}
+		turn := func(a *weft.Agent) { a.AdminStateUp = !up }
+		if !wakes(t, f, c, edit(t, store.Agents, "d", turn)) || !wakes(t, f, c, edit(t, store.Agents, "l", turn)) {
+			t.Fatalf("with agents up %t: nobody noticed that they were switched", up)
+		}
+	}
+}

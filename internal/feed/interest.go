@@ -52,7 +52,7 @@ func (in interest) concerns(c store.Change) bool {
 	case "floatingips":
 		return in.floatingIP(c)
 	case "agents":
-		return c.Op != store.OpUpdate
+		return c.Op != store.OpUpdate || in.either(c, in.agent)
 	}
 	return false
 }
@@ -83,6 +83,11 @@ func (in interest) rule(doc []byte) bool {
 func (in interest) router(doc []byte) bool {
 	r := decode[weft.Router](doc)
 	return r == nil || r.HostID == in.host
+}
+
+func (in interest) agent(doc []byte) bool {
+	a := decode[weft.Agent](doc)
+	return a == nil || a.Host == in.host
 }
 
 // port leaves out changes that hosts do not see, above all those of the status,

@@ -193,7 +193,7 @@ func routerBetween(tx *store.Tx, p *weft.Port, subnetID, externalID string) (id 
 	if sub.GatewayIP.IsValid() {
 		found, err := tx.QueryRow(`SELECT r.id FROM ip_allocations i JOIN ports p ON p.id = i.port_id
 			JOIN routers r ON r.id = p.device_id JOIN ports g ON g.id = r.gw_port_id
-			WHERE i.subnet_id = ? AND i.sort = ? AND p.device_owner = 'network:router_interface' AND g.network_id = ?`,
+			WHERE i.subnet_id = ? AND i.sort = ? AND p.device_owner IN (`+interfaceOwners+`) AND g.network_id = ?`,
 			[]any{subnetID, store.SortKey(sub.GatewayIP.Addr), externalID}, &id)
 		if found || err != nil {
 			return id, err
@@ -201,7 +201,7 @@ func routerBetween(tx *store.Tx, p *weft.Port, subnetID, externalID string) (id 
 	}
 	found, err := tx.QueryRow(`SELECT r.id FROM ip_allocations i JOIN ports p ON p.id = i.port_id
 		JOIN routers r ON r.id = p.device_id JOIN ports g ON g.id = r.gw_port_id
-		WHERE i.subnet_id = ? AND p.device_owner = 'network:router_interface' AND g.network_id = ? ORDER BY r.id LIMIT 1`,
+		WHERE i.subnet_id = ? AND p.device_owner IN (`+interfaceOwners+`) AND g.network_id = ? ORDER BY r.id LIMIT 1`,
 		[]any{subnetID, externalID}, &id)
 	if err == nil && !found {
 		err = weft.Errorf(weft.NotFound, "ExternalGatewayForFloatingIPNotFound",

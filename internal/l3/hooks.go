@@ -12,10 +12,10 @@ import (
 // or that has no address, is in nobody's way.
 func (s *Service) GuardPortDelete(tx *store.Tx, p *weft.Port) error {
 	text := ""
-	switch p.DeviceOwner {
-	case weft.OwnerRouterInterface, weft.OwnerRouterGateway:
+	switch {
+	case p.RouterInterface(), slices.Contains([]string{weft.OwnerRouterGateway, weft.OwnerHAPort, weft.OwnerSNAT}, p.DeviceOwner):
 		text = "SELECT 1 FROM routers WHERE id = ?"
-	case weft.OwnerFloatingIP:
+	case p.DeviceOwner == weft.OwnerFloatingIP:
 		text = "SELECT 1 FROM floatingips WHERE id = ?"
 	}
 	if text == "" || len(p.FixedIPs) == 0 {
@@ -41,7 +41,7 @@ func holderOf(owner string) string {
 // interface (extension l3-port-ip-change-not-allowed). Call it with the addresses
 // that are asked for.
 func (s *Service) GuardPortUpdate(_ *store.Tx, old, p *weft.Port, given weft.Given) error {
-	if old.DeviceOwner == weft.OwnerRouterInterface && given["fixed_ips"] && !kept(old.FixedIPs, p.FixedIPs) {
+	if old.RouterInterface() && given["fixed_ips"] && !kept(old.FixedIPs, p.FixedIPs) {
 		return bad("ports", "IP updates for port %s are not allowed", p.ID)
 	}
 	return nil
@@ -142,7 +142,7 @@ func (s *Service) SubnetUpdating(tx *store.Tx, old, sub *weft.Subnet) error {
 	}
 	var port string
 	found, err := tx.QueryRow(`SELECT p.id FROM ip_allocations i JOIN ports p ON p.id = i.port_id
-		WHERE i.subnet_id = ? AND i.sort = ? AND p.device_owner = 'network:router_interface'`,
+		WHERE i.subnet_id = ? AND i.sort = ? AND p.device_owner IN (`+interfaceOwners+`)`,
 		[]any{sub.ID, store.SortKey(old.GatewayIP.Addr)}, &port)
 	if found && err == nil {
 		err = weft.Errorf(weft.Conflict, "GatewayIpInUse", "Current gateway ip %s already in use by port %s. Unable to update.", old.GatewayIP, port)
@@ -154,7 +154,7 @@ func (s *Service) SubnetUpdating(tx *store.Tx, old, sub *weft.Subnet) error {
 // on.
 func (s *Service) SubnetDeleting(tx *store.Tx, sub *weft.Subnet) error {
 	used, err := tx.IDs(`SELECT p.id FROM ip_allocations i JOIN ports p ON p.id = i.port_id
-		WHERE i.subnet_id = ? AND p.device_owner = 'network:router_interface'`, sub.ID)
+		WHERE i.subnet_id = ? AND p.device_owner IN (`+interfaceOwners+`)`, sub.ID)
 	if len(used) > 0 {
 		return weft.Errorf(weft.Conflict, "SubnetInUse",
 			"Unable to complete operation on subnet %s: One or more ports have an IP allocation from this subnet.", sub.ID).BlockedBy("port", used...)

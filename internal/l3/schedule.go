@@ -3,7 +3,6 @@ package l3
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
@@ -216,11 +215,6 @@ func (s *Service) RemoveL3Agent(tx *store.Tx, a *weft.Agent) error {
 		}
 	}
 	return nil
-}
-
-// isInterface reports whether a port is a router's interface, of whatever kind.
-func isInterface(owner string) bool {
-	return slices.Contains([]string{weft.OwnerRouterInterface, weft.OwnerDVRInterface, weft.OwnerHAInterface}, owner)
 }
 
 // interfaceOwners are the device owners of routers' interfaces, in SQL.
