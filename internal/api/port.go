@@ -59,6 +59,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 			ext("uplink-status-propagation", row("propagate_uplink_status", "CV", true, boolean)),
 			ext("data-plane-status", row("data_plane_status", "UV", Unset, oneOf("ACTIVE", "DOWN").orNull())),
 			ext("port-device-profile", row("device_profile", "CV", nil, text(255).orNull())),
+			ext("trunk-details", row("trunk_details", "V", Unset, anyType)),
 			ext("port-numa-affinity-policy", row("numa_affinity_policy", "CUV", nil, oneOf("required", "preferred", "legacy").orNull())),
 			ext("binding",
 				row("binding:host_id", "CUVF", Unset, text(255).orNull()),

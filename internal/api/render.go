@@ -15,8 +15,8 @@ func (v *view) shows(name []byte) bool {
 	return v.fields == nil || v.fields[string(name)]
 }
 
-// appendDoc appends a stored document, with the computed attributes spliced in,
-// as the view shows it. A document that is shown whole is copied, not parsed.
+// appendDoc appends a stored document, with the computed attributes that it has
+// spliced in, as the view shows it. A document that is shown whole is copied, not parsed.
 func (v *view) appendDoc(dst, doc []byte, names []string, extra [][]byte) []byte {
 	if v.hide == nil && v.fields == nil {
 		dst = append(dst, doc[:len(doc)-1]...)
@@ -25,7 +25,7 @@ func (v *view) appendDoc(dst, doc []byte, names []string, extra [][]byte) []byte
 		dst = v.appendMembers(dst, doc)
 	}
 	for i, name := range names {
-		if !v.shows([]byte(name)) {
+		if len(extra[i]) == 0 || !v.shows([]byte(name)) {
 			continue
 		}
 		if dst[len(dst)-1] != '{' {

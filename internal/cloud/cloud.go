@@ -24,6 +24,7 @@ import (
 	"github.com/weftnet/weft/internal/segment"
 	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/trunk"
 )
 
 // Config is what an operator may choose about the services.
@@ -38,7 +39,7 @@ type Config struct {
 func Defaults() Config {
 	return Config{Core: core.Defaults(), AgentDownTime: 75 * time.Second,
 		Quotas: map[string]int{"network": 100, "subnet": 100, "port": 500, "subnetpool": -1, "address_scope": -1,
-			"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10}}
+			"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10, "trunk": -1}}
 }
 
 // Cloud is the services, wired to each other.
@@ -52,6 +53,7 @@ type Cloud struct {
 	Logs     logging.Service
 	Meters   metering.Service
 	Segments *segment.Service
+	Trunks   *trunk.Service
 	Cascade  *cascade.Service
 	cfg      Config
 }
@@ -65,6 +67,10 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c.Core = core.New(cfg.Core, drivers)
 	c.L3 = l3.New(c.Core, cfg.L3)
 	c.Core.DefaultGroup, c.Core.CheckGroups = c.Groups.DefaultGroup, c.Groups.CheckGroups
+	c.Trunks = trunk.New(c.Core)
+	c.Core.PortDeleting = append(c.Core.PortDeleting, c.Trunks.PortDeleting)
+	c.Core.PortUpdating = append(c.Core.PortUpdating, c.Trunks.PortUpdating)
+	c.Core.PortsReported = append(c.Core.PortsReported, c.Trunks.PortsReported)
 	c.Core.React(c.L3)
 	c.Segments = segment.New(drivers)
 	c.QoS = qos.New(drivers.QoSMechanisms())
@@ -109,6 +115,7 @@ func (c *Cloud) Register(s *api.Server) {
 	api.RegisterAgents(s, api.Agents(c.cfg.AgentDownTime), api.Schedules{DHCP: c.Core, L3: c.L3, Networks: networks, Routers: routers})
 	api.Register(s, api.LocalIPs(c.Local))
 	api.Register(s, api.LocalIPAssociations(c.Local))
+	api.Register(s, api.Trunks(c.Trunks))
 	api.Register(s, api.Logs(c.Logs))
 	api.Register(s, api.Segments(c.Segments))
 	api.Register(s, api.NetworkSegmentRanges(c.Segments))

@@ -52,6 +52,7 @@ type Service struct {
 	PortCreating    []func(tx *store.Tx, n *weft.Network, p *weft.Port) error // when it is settled, before it is stored
 	PortUpdating    []func(tx *store.Tx, old, p *weft.Port) error             // when it is settled, before it is stored
 	PortDeleting    []func(tx *store.Tx, p *weft.Port) error
+	PortsReported   []func(tx *store.Tx, ids []any) error // when what an agent says of them is stored
 }
 
 // Reactor is a service that has a word in everything core does, as l3 has.

@@ -14,7 +14,7 @@ func (s *Service) SetPortStatuses(tx *store.Tx, hostID string, reports []host.Po
 	const batch = 256
 	for len(reports) > 0 {
 		n := min(batch, len(reports))
-		if err := setStatuses(tx, hostID, reports[:n]); err != nil {
+		if err := s.setStatuses(tx, hostID, reports[:n]); err != nil {
 			return err
 		}
 		reports = reports[n:]
@@ -22,7 +22,7 @@ func (s *Service) SetPortStatuses(tx *store.Tx, hostID string, reports []host.Po
 	return nil
 }
 
-func setStatuses(tx *store.Tx, hostID string, reports []host.PortReport) error {
+func (s *Service) setStatuses(tx *store.Tx, hostID string, reports []host.PortReport) error {
 	byID := make(map[string]host.PortReport, len(reports))
 	var ids []any
 	for _, r := range reports {
@@ -33,7 +33,7 @@ func setStatuses(tx *store.Tx, hostID string, reports []host.PortReport) error {
 		ids = append(ids, ids[0])
 	}
 	ports, err := store.Ports.Find(tx, store.Eq("host_id", hostID), store.In("id", ids...))
-	return each(ports, err, func(p *weft.Port) error {
+	err = each(ports, err, func(p *weft.Port) error {
 		r := byID[p.ID]
 		status := weft.StatusDown
 		switch {
@@ -48,6 +48,12 @@ func setStatuses(tx *store.Tx, hostID string, reports []host.PortReport) error {
 		p.Status = status
 		return store.Ports.Update(tx, p)
 	})
+	for _, hook := range s.PortsReported {
+		if err == nil {
+			err = hook(tx, ids)
+		}
+	}
+	return err
 }
 
 // RetryBindings binds again the ports of a host that no driver could carry, when
@@ -62,8 +68,14 @@ func (s *Service) RetryBindings(tx *store.Tx, hostID string) error {
 		if err != nil {
 			return err
 		}
+		old := weft.Clone(p)
 		if err := s.bind(tx, v, p, p.Revision+1); err != nil || !p.Bound() {
 			return err
+		}
+		for _, hook := range s.PortUpdating {
+			if err := hook(tx, old, p); err != nil {
+				return err
+			}
 		}
 		if err := store.Ports.Update(tx, p); err != nil {
 			return err

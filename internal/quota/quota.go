@@ -19,7 +19,7 @@ const Unlimited = -1
 func Defaults() map[string]int {
 	return map[string]int{
 		"network": 100, "subnet": 100, "port": 500, "subnetpool": Unlimited, "address_scope": Unlimited,
-		"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10,
+		"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10, "trunk": Unlimited,
 	}
 }
 

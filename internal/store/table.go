@@ -41,7 +41,8 @@ type Column[T any] struct {
 }
 
 // Computed is an attribute whose JSON text comes from SQL over the row t. One ?
-// in the expression stands for the caller's project.
+// in the expression stands for the caller's project. A row for which it is NULL does
+// not have the attribute.
 type Computed struct {
 	Attr   string
 	SQL    string
