@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// ApplicationCredential lets a program act for a user in one project without the
-// user's password. The secret is not part of the noun: its hash is kept beside it.
+// ApplicationCredential lets a program act for a user in one project, the noun's,
+// without the user's password. The secret is not part of the noun: its hash is kept beside it.
 type ApplicationCredential struct {
 	Meta
 	UserID       string       `json:"user_id"`
 	Name         string       `json:"name"` // one of the user's own
 	Description  ID           `json:"description"`
 	RoleIDs      []string     `json:"role_ids"`
-	Expires      *int64       `json:"expires,omitempty"`      // in microseconds since 1970; nil is never
+	Expires      *int64       `json:"expires,omitempty"`      // in microseconds of the Unix clock; nil is never
 	Unrestricted *bool        `json:"unrestricted,omitempty"` // nil, as Keystone has it, is false and shown as null
 	Rules        List[string] `json:"rules,omitempty"`        // ids of access rules
 }

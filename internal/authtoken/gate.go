@@ -62,7 +62,7 @@ func (g *Gate) Admit(ctx context.Context, c weft.Credentials) (*weft.Caller, err
 		return nil, err
 	}
 	// What a service passes on is not what the rules of its user are about.
-	if service == nil && !g.permits(s.Rules, c) {
+	if service == nil && !Permits(s.Rules, g.ServiceType, c.Method, c.Path) {
 		return nil, Unauthorized()
 	}
 	if service == nil {
@@ -84,12 +84,11 @@ func (g *Gate) look(ctx context.Context, token string, late bool) (*Subject, err
 	return s, err
 }
 
-func (g *Gate) permits(rules []weft.AccessRule, c weft.Credentials) bool {
-	if len(rules) == 0 {
-		return true
-	}
-	return slices.ContainsFunc(rules, func(r weft.AccessRule) bool {
-		return r.Service == g.ServiceType && r.Method == c.Method && r.Covers(c.Path)
+// Permits reports whether a request to a service is within rules; no rules are all
+// requests.
+func Permits(rules []weft.AccessRule, serviceType, method, path string) bool {
+	return len(rules) == 0 || slices.ContainsFunc(rules, func(r weft.AccessRule) bool {
+		return r.Service == serviceType && r.Method == method && r.Covers(path)
 	})
 }
 

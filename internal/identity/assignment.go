@@ -12,10 +12,22 @@ func dropAssignments(tx *store.Tx, where ...store.Cond) error {
 	list, err := store.RoleAssignments.Find(tx, where...)
 	for _, a := range list {
 		if err == nil {
-			err = store.RoleAssignments.Delete(tx, a)
+			err = unassign(tx, a)
 		}
 	}
 	return err
+}
+
+// unassign takes a role away, and as Keystone does, the user's application
+// credentials in the project with it.
+func unassign(tx *store.Tx, a *weft.RoleAssignment) error {
+	if err := store.RoleAssignments.Delete(tx, a); err != nil {
+		return err
+	}
+	if a.ActorType != weft.ActorUser || a.TargetType != weft.TargetProject {
+		return nil
+	}
+	return dropCredentials(tx, store.Eq("user_id", a.ActorID), store.Eq("project_id", a.TargetID))
 }
 
 // assignments registers /v3/{target}/{id}/{actor}s/{id}/roles[/{role}] for every
@@ -161,7 +173,7 @@ func (q *request) removeGrant(a weft.RoleAssignment) error {
 		if err != nil {
 			return err
 		}
-		return store.RoleAssignments.Delete(tx, is)
+		return unassign(tx, is)
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/weftnet/weft"
 )
@@ -30,9 +31,42 @@ type authRequest struct {
 	password string
 	token    string // of the method token
 
+	credential credentialRef // of the method application_credential
+
 	scope    string // "project", "domain", "system", "unscoped", or "" where the request does not say
 	project  projectRef
 	inDomain domainRef
+}
+
+// credentialRef names an application credential, by id or by name and user, and has
+// its secret.
+type credentialRef struct {
+	id, name, secret string
+	user             userRef
+}
+
+func (c *credentialRef) parse(identity map[string]json.RawMessage) error {
+	in, err := part(identity, "application_credential", "identity")
+	if err != nil {
+		return err
+	}
+	if c.secret, err = secretText(in, "secret"); err != nil {
+		return err
+	}
+	if c.id, err = secretText(in, "id"); err != nil || c.id != "" {
+		return err
+	}
+	if c.name, err = secretText(in, "name"); err != nil {
+		return err
+	}
+	if c.name == "" {
+		return expecting("name or ID", "application credential")
+	}
+	u, err := part(in, "user", "application credential")
+	if err == nil {
+		c.user.id, c.user.name, c.user.domain, err = reference(u, "user")
+	}
+	return err
 }
 
 // parseAuth reads the body of POST /v3/auth/tokens. Errors are for the client and
@@ -55,6 +89,10 @@ func parseAuth(body []byte) (*authRequest, error) {
 		return nil, err
 	}
 	if raw, given := auth["scope"]; given {
+		if slices.Contains(a.methods, "application_credential") {
+			return nil, weft.Errorf(weft.Unauthorized, "ApplicationCredentialAuthError",
+				"Error authenticating with application credential: Application credentials cannot request a scope.")
+		}
 		return a, a.parseScope(raw)
 	}
 	return a, nil
@@ -96,6 +134,8 @@ func (a *authRequest) parseIdentity(id map[string]json.RawMessage) error {
 			if t, err = part(id, "token", "identity"); err == nil {
 				a.token, err = secretText(t, "id")
 			}
+		case "application_credential":
+			err = a.credential.parse(id)
 		default:
 			err = weft.Errorf(weft.Unauthorized, "AuthMethodNotSupported", "Attempted to authenticate with an unsupported method.")
 		}

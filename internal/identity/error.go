@@ -21,9 +21,12 @@ func badRequest(format string, args ...any) error {
 	return weft.Errorf(weft.BadRequest, "ValidationError", format, args...)
 }
 
+// incorrect is how many of Keystone's messages end.
+const incorrect = "The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error."
+
 // expecting is Keystone's message for what a request lacks.
 func expecting(attribute, target string) error {
-	return badRequest("Expecting to find %s in %s. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.", attribute, target)
+	return badRequest("Expecting to find %s in %s. %s", attribute, target, incorrect)
 }
 
 func unauthorized() error {

@@ -26,6 +26,8 @@ type grant struct {
 	project    *weft.Project // of a project's token
 	domain     *weft.Domain  // the project's, or of a domain's token
 	roles      []named
+	appCred    *weft.ApplicationCredential // that the token was made of
+	rules      []weft.AccessRule           // the only requests it is good for; none: all
 	caller     weft.Caller
 	subject    *authtoken.Subject // the same, as others need it
 }
@@ -66,7 +68,7 @@ func (s *Service) lookUp(ctx context.Context, token string, late bool) (*grant, 
 	if revoked > 0 {
 		return nil, denied("given back")
 	}
-	g, err := s.appraise(tx, c.userID, c.scope)
+	g, err := s.appraise(tx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -74,15 +76,17 @@ func (s *Service) lookUp(ctx context.Context, token string, late bool) (*grant, 
 		return nil, denied("issued before a change of its user, project or domain")
 	}
 	g.claims = *c
-	g.subject = &authtoken.Subject{Caller: g.caller, Expires: c.expires}
+	g.subject = &authtoken.Subject{Caller: g.caller, Expires: c.expires, Rules: g.rules}
 	return g, nil
 }
 
-// appraise is what a user may claim for a scope: everything of a grant but what is
+// appraise is what the user of claims may claim for their scope, by means of their
+// application credential if they have one: everything of a grant but what is
 // particular to one token. It refuses with errDenied whoever is missing, disabled
 // or without a role there.
-func (s *Service) appraise(tx *store.Tx, userID string, sc scope) (*grant, error) {
-	g := &grant{claims: claims{userID: userID, scope: sc}}
+func (s *Service) appraise(tx *store.Tx, c *claims) (*grant, error) {
+	userID, sc := c.userID, c.scope
+	g := &grant{claims: claims{userID: userID, scope: sc, credential: c.credential}}
 	var err error
 	if g.user, err = present(store.Users.Get(tx, userID)); err != nil {
 		return nil, err
@@ -96,6 +100,11 @@ func (s *Service) appraise(tx *store.Tx, userID string, sc scope) (*grant, error
 	g.epoch = g.user.Epoch + g.userDomain.Epoch
 	if sc.kind != "" {
 		if err := g.enterScope(tx); err != nil {
+			return nil, err
+		}
+	}
+	if c.credential != "" {
+		if err := s.limit(tx, g, c.credential); err != nil {
 			return nil, err
 		}
 	}

@@ -137,6 +137,7 @@ func (s *Service) Handler() http.Handler {
 	m.roles()
 	m.assignments()
 	m.catalogue()
+	m.applicationCredentials()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.serve(w, r) })
 }
 
@@ -208,7 +209,9 @@ func (m router) handle(w http.ResponseWriter, r *http.Request, needToken bool, h
 	w.Header().Set("Vary", "X-Auth-Token")
 	err := q.sane()
 	if token := r.Header.Get("X-Auth-Token"); err == nil && needToken {
-		q.grant, err = m.s.resolve(q.ctx(), token, false)
+		if q.grant, err = m.s.resolve(q.ctx(), token, false); err == nil && !q.within(q.grant.rules) {
+			err = unauthorized()
+		}
 	}
 	if err == nil {
 		err = h(q)

@@ -82,6 +82,8 @@ type proof struct {
 	methods byte
 	parent  audit     // of the token exchanged
 	expires time.Time // likewise
+
+	credential *weft.ApplicationCredential // which decides on the scope, too
 }
 
 // issue judges a request for a token: errDenied, or what the token stands for and
@@ -91,7 +93,7 @@ func (s *Service) issue(ctx context.Context, a *authRequest) (*grant, string, er
 	if err != nil {
 		return nil, "", err
 	}
-	g, err := s.choose(ctx, p.userID, a)
+	g, err := s.choose(ctx, p, a)
 	if err != nil {
 		return nil, "", err
 	}
@@ -104,6 +106,9 @@ func (s *Service) issue(ctx context.Context, a *authRequest) (*grant, string, er
 	if !p.expires.IsZero() {
 		g.expires = p.expires // an exchange does not prolong
 	}
+	if end := ending(p.credential); !end.IsZero() && end.Before(g.expires) {
+		g.expires = end
+	}
 	rand.Read(g.audit[:]) // never fails
 	token, err := s.sealer.seal(&g.claims)
 	return g, token, err
@@ -113,9 +118,12 @@ func (s *Service) issue(ctx context.Context, a *authRequest) (*grant, string, er
 func (s *Service) prove(ctx context.Context, a *authRequest) (p proof, err error) {
 	for _, method := range a.methods {
 		var next proof
-		if method == "token" {
+		switch method {
+		case "token":
 			next, err = s.proveByToken(ctx, a.token)
-		} else {
+		case "application_credential":
+			next, err = s.proveByCredential(ctx, &a.credential)
+		default:
 			next, err = s.proveByPassword(ctx, a)
 		}
 		if err != nil {
@@ -127,6 +135,9 @@ func (s *Service) prove(ctx context.Context, a *authRequest) (p proof, err error
 		next.methods |= p.methods
 		if next.expires.IsZero() {
 			next.parent, next.expires = p.parent, p.expires
+		}
+		if next.credential == nil {
+			next.credential = p.credential
 		}
 		p = next
 	}
@@ -149,22 +160,28 @@ func (s *Service) proveByToken(ctx context.Context, token string) (proof, error)
 	if err != nil {
 		return proof{}, err
 	}
+	if g.appCred != nil { // it would be good for more than the credential
+		return proof{}, weft.Errorf(weft.NotFound, "TokenNotFound", "Failed to validate token")
+	}
 	return proof{userID: g.userID, epoch: g.user.Epoch, methods: g.methods | byToken, parent: g.audit, expires: g.expires}, nil
 }
 
 // choose finds the scope that a request means: the one it names, or the user's
 // default project if that can be had, or none.
-func (s *Service) choose(ctx context.Context, userID string, a *authRequest) (*grant, error) {
+func (s *Service) choose(ctx context.Context, p proof, a *authRequest) (*grant, error) {
 	tx := s.db.Read(ctx, nil)
+	if c := p.credential; c != nil {
+		return s.appraise(tx, &claims{userID: p.userID, scope: scope{weft.TargetProject, c.ProjectID}, credential: c.ID})
+	}
 	sc, err := findScope(tx, a)
 	if err != nil {
 		return nil, err
 	}
-	g, err := s.appraise(tx, userID, sc)
+	g, err := s.appraise(tx, &claims{userID: p.userID, scope: sc})
 	if err != nil || a.scope != "" || g.user.DefaultProjectID == "" {
 		return g, err
 	}
-	there, err := s.appraise(tx, userID, scope{weft.TargetProject, string(g.user.DefaultProjectID)})
+	there, err := s.appraise(tx, &claims{userID: p.userID, scope: scope{weft.TargetProject, string(g.user.DefaultProjectID)}})
 	if errors.Is(err, errDenied) {
 		return g, nil
 	}

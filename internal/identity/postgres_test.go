@@ -154,6 +154,7 @@ func TestTwoServers(t *testing.T) {
 			t.Errorf("GET %s: %d, want %d", path, got, want)
 		}
 	}
+	credentialsOnTwo(t, a, b)
 	d := b.must(201, admin, "POST", "/v3/domains", `{"domain":{"name":"d"}}`).str("domain.id")
 	u := a.must(201, admin, "POST", "/v3/users", `{"user":{"name":"u","password":"\u0000","extra":"\u0000","domain_id":"`+d+`"}}`).str("user.id")
 	b.must(200, admin, "GET", "/v3/users/"+u, "")
@@ -161,4 +162,31 @@ func TestTwoServers(t *testing.T) {
 	b.must(200, admin, "PATCH", "/v3/domains/"+d, `{"domain":{"enabled":false}}`)
 	a.must(204, admin, "DELETE", "/v3/domains/"+d, "")
 	b.must(404, admin, "GET", "/v3/users/"+u, "")
+}
+
+// credentialsOnTwo: a credential of one server is good at the other, until deleted.
+func credentialsOnTwo(t *testing.T, a, b *cloud) {
+	demo := a.demo()
+	user := a.find(a.admin(), "users", "demo")
+	d := a.must(201, demo, "POST", "/v3/users/"+user+"/application_credentials",
+		`{"application_credential":{"name":"ci","access_rules":[{"service":"network","method":"GET","path":"/v2.0/networks"}]}}`)
+	id := d.str("application_credential.id")
+	a.must(409, demo, "POST", "/v3/users/"+user+"/application_credentials", `{"application_credential":{"name":"ci"}}`)
+	a.must(400, demo, "POST", "/v3/users/"+user+"/application_credentials", `{"application_credential":{"name":"\u0000"}}`)
+	token := b.byCredential(id, d.str("application_credential.secret"))
+	s, err := b.Look(t.Context(), token, false)
+	if err != nil || len(s.Rules) != 1 {
+		t.Fatalf("%+v, error %v", s, err)
+	}
+	a.must(204, demo, "DELETE", "/v3/users/"+user+"/application_credentials/"+id, "")
+	for {
+		_, err := b.Look(t.Context(), token, false)
+		if weft.IsKind(err, weft.Unauthorized) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
 }

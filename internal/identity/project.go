@@ -122,6 +122,9 @@ func removeProject(tx *store.Tx, p *weft.Project) error {
 	if err != nil {
 		return err
 	}
+	if err := dropCredentials(tx, store.Eq("project_id", p.ID)); err != nil {
+		return err
+	}
 	return dropAssignments(tx, store.Eq("target_id", p.ID), store.Eq("target_type", weft.TargetProject))
 }
 

@@ -32,6 +32,7 @@ func (a audit) String() string { return base64.RawURLEncoding.EncodeToString(a[:
 const (
 	byPassword = 1 << iota
 	byToken
+	byCredential
 )
 
 // claims is what a token says.
@@ -44,6 +45,8 @@ type claims struct {
 	audit   audit
 	parent  audit // of the token it was exchanged for; zero if there was none
 	epoch   int64
+
+	credential string // id of the application credential, if that is the method
 }
 
 // methodNames lists the methods in Keystone's order.
@@ -54,6 +57,9 @@ func (c *claims) methodNames() []string {
 	}
 	if c.methods&byPassword != 0 {
 		names = append(names, "password")
+	}
+	if c.methods&byCredential != 0 {
+		names = append(names, "application_credential")
 	}
 	return names
 }
@@ -85,7 +91,11 @@ func (c *claims) encode() []byte {
 			b = append(b, byte(i))
 		}
 	}
-	return appendID(b, c.scope.id)
+	b = appendID(b, c.scope.id)
+	if c.methods&byCredential != 0 {
+		b = appendID(b, c.credential)
+	}
+	return b
 }
 
 // appendID writes an id: 0 and 16 bytes if it is the usual 32 hexadecimal
@@ -116,6 +126,9 @@ func decodeClaims(b []byte) (*claims, error) {
 	c.userID = r.id()
 	kind := int(r.byte())
 	c.scope.id = r.id()
+	if c.methods&byCredential != 0 {
+		c.credential = r.id()
+	}
 	if r.bad || len(r.rest) > 0 || kind >= len(scopeKinds) {
 		return nil, errMalformed
 	}

@@ -20,9 +20,12 @@ func someClaims(t *rapid.T) *claims {
 	c := &claims{
 		userID:  id.Draw(t, "user"),
 		scope:   scope{rapid.SampledFrom(scopeKinds).Draw(t, "kind"), id.Draw(t, "target")},
-		methods: byte(rapid.IntRange(0, 3).Draw(t, "methods")),
+		methods: byte(rapid.IntRange(0, 7).Draw(t, "methods")),
 		issued:  time.UnixMicro(rapid.Int64Range(0, 1<<52).Draw(t, "issued")).UTC(),
 		epoch:   rapid.Int64().Draw(t, "epoch"),
+	}
+	if c.methods&byCredential != 0 {
+		c.credential = id.Draw(t, "credential")
 	}
 	c.expires = c.issued.Add(time.Duration(rapid.Int64Range(0, 1<<40).Draw(t, "life")) * time.Microsecond)
 	copy(c.audit[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "audit"))
@@ -112,6 +115,7 @@ func FuzzAuth(f *testing.F) {
 	f.Add([]byte(`{"auth":{"identity":{"methods":["token"],"token":{"id":"x"}},"scope":{"system":{"all":true}}}}`))
 	f.Add([]byte(`{"auth":{"identity":{"methods":["password"],"password":{"user":{"id":"u","password":"p"}}},"scope":{"domain":{"id":"d"}}}}`))
 	f.Add([]byte(`{"auth":{"identity":{"methods":[]},"scope":"unscoped"}}`))
+	f.Add([]byte(`{"auth":{"identity":{"methods":["application_credential"],"application_credential":{"name":"n","secret":"s","user":{"name":"u","domain":{"id":"d"}}}}}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		a, err := parseAuth(body)
 		if err != nil {
@@ -120,7 +124,8 @@ func FuzzAuth(f *testing.F) {
 			}
 			return
 		}
-		for _, s := range []string{a.user.id, a.user.name, a.project.id, a.project.name, a.inDomain.id, a.inDomain.name} {
+		for _, s := range []string{a.user.id, a.user.name, a.project.id, a.project.name, a.inDomain.id, a.inDomain.name,
+			a.credential.id, a.credential.name, a.credential.secret, a.credential.user.id, a.credential.user.name} {
 			if !storable(s) {
 				t.Errorf("%q would reach the database", s)
 			}

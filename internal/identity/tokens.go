@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/weftnet/weft"
@@ -70,6 +71,10 @@ func (q *request) showToken() error {
 	if err != nil {
 		return err
 	}
+	// Who does not know of access rules would take the token for one without.
+	if version, err := strconv.ParseFloat(q.r.Header.Get("Openstack-Identity-Access-Rules"), 64); len(g.rules) > 0 && (err != nil || version < 1) {
+		return weft.Errorf(weft.NotFound, "TokenNotFound", "Failed to validate token")
+	}
 	return q.replyToken(http.StatusOK, g, token)
 }
 
@@ -120,6 +125,7 @@ type tokenView struct {
 	System    map[string]bool `json:"system,omitempty"`
 	Roles     []named         `json:"roles,omitempty"`
 	Catalog   []catalogEntry  `json:"catalog,omitempty"`
+	AppCred   map[string]any  `json:"application_credential,omitempty"`
 }
 
 func (g *grant) view() tokenView {
@@ -137,6 +143,12 @@ func (g *grant) view() tokenView {
 		v.Domain = &domainName{g.domain.ID, g.domain.Name}
 	case weft.TargetSystem:
 		v.System = map[string]bool{"all": true}
+	}
+	if c := g.appCred; c != nil {
+		v.AppCred = map[string]any{"id": c.ID, "name": c.Name, "restricted": !unrestricted(c)}
+		if len(g.rules) > 0 {
+			v.AppCred["access_rules"] = ruleViews(g.rules)
+		}
 	}
 	return v
 }

@@ -27,6 +27,9 @@ func users() *resource[weft.User] {
 		before: newPassword,
 		mine:   func(g *grant, u *T) bool { return g.userID == u.ID },
 		remove: func(tx *store.Tx, u *T) error {
+			if err := dropCredentialsOf(tx, u.ID); err != nil {
+				return err
+			}
 			if err := dropMemberships(tx, store.Eq("user_id", u.ID)); err != nil {
 				return err
 			}
@@ -42,6 +45,11 @@ func users() *resource[weft.User] {
 			}
 		case password || old.Enabled && !v.Enabled:
 			v.Epoch++
+		}
+		if old != nil && old.Enabled && !v.Enabled {
+			if err := dropCredentialsOf(tx, v.ID); err != nil {
+				return err
+			}
 		}
 		return rs.uniqueName(tx, v, v.Name, v.DomainID)
 	}

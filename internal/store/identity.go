@@ -114,9 +114,30 @@ var Revocations = Table[weft.Revocation]{
 	},
 }.Ready()
 
+// ApplicationCredentials keeps application credentials; SetSecret keeps their
+// secrets.
+var ApplicationCredentials = Table[weft.ApplicationCredential]{
+	Name: "application_credentials", Noun: "application_credential", NotFound: "ApplicationCredentialNotFound",
+	Columns: []Column[weft.ApplicationCredential]{
+		{Name: "user_id", Value: func(c *weft.ApplicationCredential) any { return c.UserID }},
+		{Name: "name", Value: func(c *weft.ApplicationCredential) any { return c.Name }},
+	},
+}.Ready()
+
+// AccessRules keeps what users' application credentials may be limited to.
+var AccessRules = Table[weft.AccessRule]{
+	Name: "access_rules", Noun: "access_rule", NotFound: "AccessRuleNotFound",
+	Columns: []Column[weft.AccessRule]{
+		{Name: "user_id", Value: func(r *weft.AccessRule) any { return r.UserID }},
+		{Name: "service", Value: func(r *weft.AccessRule) any { return r.Service }},
+		{Name: "method", Value: func(r *weft.AccessRule) any { return r.Method }},
+		{Name: "path", Value: func(r *weft.AccessRule) any { return r.Path }},
+	},
+}.Ready()
+
 // identityNouns is the tables above, as the change log names them.
 const identityNouns = `'domains', 'projects', 'users', 'user_groups', 'group_members', 'roles', 'role_assignments',
-	'regions', 'services', 'endpoints', 'revocations'`
+	'regions', 'services', 'endpoints', 'revocations', 'application_credentials', 'access_rules'`
 
 // ForgetRevocations removes revocations of tokens that have died by themselves.
 // The change log does not tell: nothing follows from it.
@@ -140,6 +161,19 @@ func (tx *Tx) SetPassword(userID, hash string) error {
 // Password is the hash of a user's password, empty if there is none.
 func (tx *Tx) Password(userID string) (hash string, err error) {
 	_, err = tx.QueryRow("SELECT hash FROM user_passwords WHERE user_id = ?", []any{userID}, &hash)
+	return hash, err
+}
+
+// SetSecret keeps the hash of a new application credential's secret. The change log
+// does not show it.
+func (tx *Tx) SetSecret(credentialID, hash string) error {
+	_, err := tx.Exec("INSERT INTO application_credential_secrets (credential_id, hash) VALUES (?, ?)", credentialID, hash)
+	return err
+}
+
+// Secret is the hash of an application credential's secret, empty if there is none.
+func (tx *Tx) Secret(credentialID string) (hash string, err error) {
+	_, err = tx.QueryRow("SELECT hash FROM application_credential_secrets WHERE credential_id = ?", []any{credentialID}, &hash)
 	return hash, err
 }
 
