@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack"
+	gccredentials "github.com/gophercloud/gophercloud/v2/openstack/identity/v3/applicationcredentials"
 	gcprojects "github.com/gophercloud/gophercloud/v2/openstack/identity/v3/projects"
 	gcroles "github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
 	gctokens "github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
@@ -164,6 +167,78 @@ func TestOpenstackClient(t *testing.T) {
 		{"user password set --original-password " + c.passwords[DemoUser] + " --password changed", ""},
 	})
 	c.login(DemoUser, "changed", projectScope("demo"))
+}
+
+// The client makes a credential, and works with nothing else.
+func TestOpenstackClientCredential(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many slow processes")
+	}
+	c := newCloud(t)
+	demo := c.openstackClient(DemoUser, "demo")
+	var made struct{ ID, Secret, Roles string }
+	demo.run(&made, "application", "credential", "create", "--role", "reader", "--expiration", "2099-01-01T00:00:00", "--unrestricted", "ci", "-f", "json")
+	if made.ID == "" || made.Secret == "" || made.Roles != "reader" {
+		t.Errorf("application credential create prints %+v", made)
+	}
+	demo.run(nil, "application", "credential", "create", "ruled", "--access-rules", `[{"service":"network","method":"GET","path":"/v2.0/networks"}]`)
+	env := slices.DeleteFunc(demo.env, func(v string) bool {
+		return strings.HasPrefix(v, "OS_USER") || strings.HasPrefix(v, "OS_PASSWORD") || strings.HasPrefix(v, "OS_PROJECT")
+	})
+	program := openstackClient{c, append(env, "OS_AUTH_TYPE=v3applicationcredential", "OS_APPLICATION_CREDENTIAL_ID="+made.ID,
+		"OS_APPLICATION_CREDENTIAL_SECRET="+made.Secret)}
+	program.script([]step{
+		{"token issue -f json", `"project_id"`},
+		{"project list -f json", `"demo"`},
+		{"application credential list -f json", `"ruled"`},
+		{"application credential show ci -f json", `"reader"`},
+		{"application credential create ci", "Duplicate entry found with name ci."},
+		{"application credential delete ruled", ""},
+		{"access rule list -f json", `"/v2.0/networks"`},
+		{"application credential delete ci", ""},
+	})
+	if status, _, _ := c.do("", "POST", "/v3/auth/tokens", credentialBody(made.ID, made.Secret)); status != 401 {
+		t.Errorf("after it was deleted: status %d", status)
+	}
+}
+
+func TestGophercloudCredential(t *testing.T) {
+	c := newCloud(t)
+	ctx := t.Context()
+	demo, err := openstack.AuthenticatedClient(ctx, gophercloud.AuthOptions{IdentityEndpoint: c.server.URL, Username: DemoUser,
+		Password: c.passwords[DemoUser], DomainID: "default", TenantName: "demo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := openstack.NewIdentityV3(demo, gophercloud.EndpointOpts{Region: "RegionOne"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	user := c.find(c.admin(), "users", "demo")
+	ends := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+	made, err := gccredentials.Create(ctx, client, user, gccredentials.CreateOpts{Name: "ci", ExpiresAt: &ends,
+		Roles: []gccredentials.Role{{Name: "reader"}}, AccessRules: []gccredentials.AccessRule{{Service: "network", Method: "GET", Path: "/v2.0/**"}}}).Extract()
+	if err != nil || !made.ExpiresAt.Equal(ends) || len(made.Roles) != 1 || len(made.AccessRules) != 1 {
+		t.Fatalf("%+v, error %v", made, err)
+	}
+	shown, err := gccredentials.Get(ctx, client, user, made.ID).Extract()
+	if err != nil || shown.Name != "ci" || shown.Secret != "" {
+		t.Errorf("%+v, error %v", shown, err)
+	}
+	byName, err := openstack.AuthenticatedClient(ctx, gophercloud.AuthOptions{IdentityEndpoint: c.server.URL, Username: DemoUser, DomainID: "default",
+		ApplicationCredentialName: "ci", ApplicationCredentialSecret: made.Secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Look(ctx, byName.Token(), false); err != nil || len(s.Rules) != 1 || s.Caller.HasRole("member") {
+		t.Errorf("%+v, error %v", s, err)
+	}
+	if err := gccredentials.Delete(ctx, client, user, made.ID).ExtractErr(); err != nil {
+		t.Error(err)
+	}
+	if err := gccredentials.DeleteAccessRule(ctx, client, user, made.AccessRules[0].ID).ExtractErr(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestGophercloud(t *testing.T) {
