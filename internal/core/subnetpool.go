@@ -207,7 +207,7 @@ func (s *Service) DeleteSubnetPool(tx *store.Tx, p *weft.SubnetPool) error {
 	return store.SubnetPools.Delete(tx, p)
 }
 
-// AddPrefixes adds to a pool's prefixes.
+// AddPrefixes adds to a pool's prefixes. The errors are those of UpdateSubnetPool.
 func (s *Service) AddPrefixes(tx *store.Tx, p *weft.SubnetPool, more []netip.Prefix) error {
 	old := weft.Clone(p)
 	p.Prefixes = append(p.Prefixes, more...)
@@ -229,6 +229,57 @@ func (s *Service) RemovePrefixes(tx *store.Tx, p *weft.SubnetPool, less []netip.
 	}
 	p.Prefixes = compact(subtract(p.Prefixes, sortPrefixes(less)))
 	return store.SubnetPools.Update(tx, p)
+}
+
+// Onboard takes the subnets of a network that are of the pool's version into the pool,
+// whose prefixes grow by theirs, and returns them. Errors: NetworkNotFound,
+// NotAuthorized for the network of another project, IllegalSubnetPoolUpdate where a
+// subnet of the pool has the addresses already, and those of UpdateSubnetPool.
+func (s *Service) Onboard(tx *store.Tx, p *weft.SubnetPool, networkID string) ([]*weft.Subnet, error) {
+	if err := mustOwn(tx, networkID); err != nil {
+		return nil, err
+	}
+	subnets, err := store.Subnets.Find(tx, store.Eq("network_id", networkID), store.Eq("ip_version", p.IPVersion))
+	if err != nil || len(subnets) == 0 {
+		return nil, err
+	}
+	taken, err := store.Subnets.Find(tx, store.Eq("subnetpool_id", p.ID))
+	if err != nil {
+		return nil, err
+	}
+	var more []netip.Prefix
+	for _, sn := range subnets {
+		if slices.ContainsFunc(taken, func(t *weft.Subnet) bool { return t.CIDR.Overlaps(sn.CIDR) }) {
+			return nil, weft.Errorf(weft.BadRequest, "IllegalSubnetPoolUpdate",
+				"Illegal subnetpool update : Onboarding subnet %s: %s conflicts with allocated prefixes in subnet pool %s.", sn.ID, sn.CIDR, p.ID)
+		}
+		more = append(more, sn.CIDR)
+	}
+	if err := s.AddPrefixes(tx, p, more); err != nil {
+		return nil, err
+	}
+	for _, sn := range subnets {
+		sn.SubnetPoolID = weft.ID(p.ID)
+		if err := store.Subnets.Update(tx, sn); err != nil {
+			return nil, err
+		}
+	}
+	return subnets, store.Networks.Touch(tx, networkID)
+}
+
+// mustOwn refuses, with NotAuthorized, a network that the caller sees but does not own.
+func mustOwn(tx *store.Tx, networkID string) error {
+	n, err := store.Networks.Get(tx, networkID)
+	if err != nil {
+		return err
+	}
+	if err := mustSee(tx, n); err != nil {
+		return err
+	}
+	if !tx.Caller.IsAdmin() && n.ProjectID != tx.Caller.ProjectID {
+		return weft.Errorf(weft.Forbidden, "NotAuthorized", "Not authorized.")
+	}
+	return nil
 }
 
 // CreateAddressScope stores a new address scope.
