@@ -257,10 +257,10 @@ func (p *page) saw(id string) {
 	p.n++
 }
 
-func (r *served[T]) page(rq *httpRequest, q *store.Query) (*page, error) {
-	params := rq.query()
+// page is the page that the client asks for.
+func (rq *httpRequest) page() (*page, error) {
 	p := &page{}
-	if s := params.Get("limit"); s != "" {
+	if s := rq.query().Get("limit"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 {
 			return nil, weft.Errorf(weft.BadRequest, "BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not '%s'.", s)
@@ -270,9 +270,15 @@ func (r *served[T]) page(rq *httpRequest, q *store.Query) (*page, error) {
 	if top := rq.s.MaxLimit; top > 0 && (p.limit == 0 || p.limit > top) {
 		p.limit = top
 	}
-	if p.limit == 0 {
-		return p, nil
+	return p, nil
+}
+
+func (r *served[T]) page(rq *httpRequest, q *store.Query) (*page, error) {
+	p, err := rq.page()
+	if err != nil || p.limit == 0 {
+		return p, err
 	}
+	params := rq.query()
 	p.reverse = strings.EqualFold(params.Get("page_reverse"), "true")
 	q.Limit, q.Reverse, q.Marker = p.limit, p.reverse, params.Get("marker")
 	if q.Marker != "" {

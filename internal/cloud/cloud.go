@@ -122,6 +122,7 @@ func (c *Cloud) Register(s *api.Server) {
 	api.Register(s, api.MeteringLabels(c.Meters))
 	api.Register(s, api.MeteringLabelRules(c.Meters))
 	s.Special("log/loggable-resources", api.LoggableResources(c.Logs))
+	s.Special("network-ip-availabilities", api.NetworkIPAvailabilities, "network-ip-availability")
 	s.Special("quotas", api.Quotas(c.Quota), "quotas", "quota_details", "quota-check-limit")
 	s.Special("availability_zones", api.AvailabilityZones, "availability_zone", "availability_zone_filter")
 	s.Special("service-providers", api.ServiceProviders, "service-type")
