@@ -16,6 +16,7 @@ import (
 	"github.com/weftnet/weft/internal/agent/l3"
 	"github.com/weftnet/weft/internal/agent/metadata"
 	"github.com/weftnet/weft/internal/agent/outside"
+	"github.com/weftnet/weft/internal/agent/qos"
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/authtoken"
 	"github.com/weftnet/weft/internal/config"
@@ -130,7 +131,11 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 	r := l3.New(m.log, root)
 	fw := firewall.New(m.log, physnets)
 	m.closers = append(m.closers, meta.Close, d.Close, r.Close)
+	limits := qos.New(m.log, fw.Tables())
 	modules := []agent.Module{
+		{Name: "QoS", Converge: func(ctx context.Context, s *host.State) (agent.Result, error) {
+			return agent.Result{}, limits.Converge(ctx, s)
+		}},
 		{Name: "dhcp", Converge: dhcpModule(d)},
 		{Name: "routers", Converge: routerModule(r)},
 		{Name: "metadata", Converge: func(ctx context.Context, s *host.State) (agent.Result, error) {
@@ -237,7 +242,8 @@ func cleanUp(ctx context.Context, cfg config.Config) error {
 	}
 	defer root.Close()
 	log, physnets := slog.New(slog.DiscardHandler), interfaces(cfg)
-	err = agent.Cleanup(ctx, l2.New(root, l2.Config{Physnets: physnets}, log), firewall.New(log, physnets).Cleanup)
+	fw := firewall.New(log, physnets)
+	err = agent.Cleanup(ctx, l2.New(root, l2.Config{Physnets: physnets}, log), fw.Cleanup, qos.New(log, fw.Tables()).Cleanup)
 	if err == nil {
 		say("nothing of weft is left on this host's network")
 	}

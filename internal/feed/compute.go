@@ -31,7 +31,7 @@ type computation struct {
 
 func (c *computation) state() (*host.State, error) {
 	c.out = host.State{Host: c.host, Members: map[string][]netip.Prefix{}}
-	for _, step := range []func() error{c.head, c.ports, c.loadNetworks, c.buildNetworks, c.routers, c.groups} {
+	for _, step := range []func() error{c.head, c.ports, c.loadNetworks, c.buildNetworks, c.routers, c.groups, c.qos} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -333,11 +333,15 @@ func (c *computation) routers() error {
 			case p.DeviceOwner == weft.OwnerRouterGateway:
 				gw := c.routerPort(p, true)
 				out.Gateway, out.SNAT = &gw, r.Gateway != nil && r.Gateway.EnableSNAT
+				if r.Gateway != nil {
+					out.GatewayQoS.PolicyID = string(r.Gateway.QoSPolicyID)
+				}
 			}
 		}
 		for _, f := range fips {
 			if string(f.RouterID) == r.ID && f.FixedIPAddress.IsValid() {
-				out.FloatingIPs = append(out.FloatingIPs, host.FloatingIP{ID: f.ID, Floating: f.FloatingIPAddress.Addr, Fixed: f.FixedIPAddress.Addr, PortID: string(f.PortID)})
+				out.FloatingIPs = append(out.FloatingIPs, host.FloatingIP{ID: f.ID, Floating: f.FloatingIPAddress.Addr, Fixed: f.FixedIPAddress.Addr, PortID: string(f.PortID),
+					QoS: host.QoS{PolicyID: string(f.QoSPolicyID)}})
 			}
 		}
 		sort.Slice(out.FloatingIPs, func(i, j int) bool { return out.FloatingIPs[i].Floating.Less(out.FloatingIPs[j].Floating) })
@@ -351,7 +355,9 @@ func (c *computation) routerPort(p *weft.Port, gateway bool) host.RouterPort {
 	if n := c.networks[p.NetworkID]; n != nil {
 		out.MTU = n.MTU
 	}
+	out.QoS.PolicyID = string(p.QoSPolicyID)
 	if gateway {
+		out.QoS = c.policyOf(p)
 		for _, s := range c.subnets[p.NetworkID] {
 			out.Subnets = append(out.Subnets, hostSubnet(s))
 		}

@@ -15,10 +15,16 @@ type interest struct {
 	networks map[string]bool
 	groups   map[string]bool // groups of its ports and groups, also of addresses, their rules refer to
 	routers  map[string]bool
+	policies map[string]bool // QoS policies in force
 }
 
 func interestOf(s *host.State) interest {
-	in := interest{s.Host, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	in := interest{s.Host, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	eachQoS(s, func(q *host.QoS) {
+		if q.PolicyID != "" {
+			in.policies[q.PolicyID] = true
+		}
+	})
 	for _, n := range s.Networks {
 		in.networks[n.ID] = true
 	}
@@ -51,6 +57,8 @@ func (in interest) concerns(c store.Change) bool {
 		return in.routers[c.ID] || in.either(c, in.router)
 	case "floatingips":
 		return in.floatingIP(c)
+	case "qos_rules":
+		return in.either(c, in.qosRule)
 	case "agents":
 		return c.Op != store.OpUpdate || in.either(c, in.agent)
 	}
@@ -78,6 +86,11 @@ func (in interest) subnet(doc []byte) bool {
 func (in interest) rule(doc []byte) bool {
 	r := decode[weft.SecurityGroupRule](doc)
 	return r == nil || in.groups[r.SecurityGroupID]
+}
+
+func (in interest) qosRule(doc []byte) bool {
+	r := decode[weft.QoSRule](doc)
+	return r == nil || in.policies[r.PolicyID]
 }
 
 func (in interest) router(doc []byte) bool {
@@ -131,7 +144,7 @@ func (in interest) portTouches(p *weft.Port) bool {
 func (in interest) floatingIP(c store.Change) bool {
 	if c.Before != nil && c.After != nil {
 		b, a := decode[weft.FloatingIP](c.Before), decode[weft.FloatingIP](c.After)
-		if b != nil && a != nil && b.RouterID == a.RouterID && b.FixedIPAddress == a.FixedIPAddress && b.PortID == a.PortID {
+		if b != nil && a != nil && b.RouterID == a.RouterID && b.FixedIPAddress == a.FixedIPAddress && b.PortID == a.PortID && b.QoSPolicyID == a.QoSPolicyID {
 			return false
 		}
 	}

@@ -110,7 +110,25 @@ type Port struct {
 	Trusted      bool          // device owner network:*
 	Pairs        []AllowedPair // further senders that are not spoofed
 	Groups       []string      // sorted ids
+	QoS          QoS           // of the port's policy, or else its network's
 	Revision     int64         // of the port, echoed in the Report
+}
+
+// QoS is what of a QoS policy a host realises.
+type QoS struct {
+	PolicyID string // "": none
+	Egress   Limits // of what comes from the port, floating IP or gateway
+	Ingress  Limits // of what goes there
+	Marked   bool   // with DSCP, what comes from the port
+	DSCP     uint8
+}
+
+// Limits bound a flow; 0 is no limit, and for bursts the usual.
+type Limits struct {
+	Kbps      int64 // kbit/s
+	BurstKbit int64
+	Kpps      int64 // 1000 packets/s
+	BurstKpkt int64 // 1000 packets
 }
 
 // AllowedPair is a MAC and prefix the port may also send from.
@@ -144,6 +162,7 @@ type Router struct {
 	AdminUp     bool
 	Interfaces  []RouterPort // internal, "qr-"; sorted by port id
 	Gateway     *RouterPort  // external, "qg-"; nil: none
+	GatewayQoS  QoS          // of what goes by the gateway's own addresses
 	SNAT        bool         // source-translate what leaves by the gateway
 	FloatingIPs []FloatingIP // sorted by address
 	Routes      []weft.Route // extra routes
@@ -157,6 +176,7 @@ type RouterPort struct {
 	MTU       int
 	Addresses []Address
 	Subnets   []Subnet // those of Addresses; for a gateway all of the external network
+	QoS       QoS      // of the port's policy, or for a gateway else its network's
 	Revision  int64
 }
 
@@ -166,6 +186,7 @@ type FloatingIP struct {
 	Floating netip.Addr
 	Fixed    netip.Addr
 	PortID   string
+	QoS      QoS
 }
 
 // Report is what an agent has realised of a State; it is what makes ports

@@ -58,6 +58,10 @@ func (f *Firewall) Converge(ctx context.Context, s *host.State) error {
 	return nil
 }
 
+// Tables is the connection to nftables of the host. Who changes another table of
+// the same namespace does it by this, so that it is not taken for somebody else.
+func (f *Firewall) Tables() *nft.Conn { return f.nft }
+
 // Changed reports whether anybody else has changed nftables since Converge.
 func (f *Firewall) Changed() (bool, error) { return f.nft.Changed() }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/nftables"
 
+	"github.com/weftnet/weft/internal/agent/qos"
 	"github.com/weftnet/weft/internal/agent/wire"
 	"github.com/weftnet/weft/internal/dataplane/nft"
 	"github.com/weftnet/weft/internal/host"
@@ -65,7 +66,7 @@ func tableOf(r *host.Router) nft.Table {
 	nat := func(name string, hook *nftables.ChainHook, priority *nftables.ChainPriority, rules ...nft.Rule) nft.Chain {
 		return nft.Chain{Name: name, Hook: &nft.Hook{Type: nftables.ChainTypeNAT, Num: hook, Priority: int32(*priority)}, Rules: rules}
 	}
-	return nft.Table{Family: nft.IP, Name: tableName, Sets: []nft.Set{in, out}, Chains: []nft.Chain{
+	t := nft.Table{Family: nft.IP, Name: tableName, Sets: []nft.Set{in, out}, Chains: []nft.Chain{
 		{Name: "input", Hook: &nft.Hook{Type: nftables.ChainTypeFilter, Num: nftables.ChainHookInput, Priority: int32(*nftables.ChainPriorityFilter)}, Rules: []nft.Rule{
 			// The service knows who asks by the way there; nobody is to come by another.
 			{nft.L4Proto.Eq(tcp), nft.DPort.Eq(MetadataPort), nft.Translated(false), nft.Drop},
@@ -76,6 +77,8 @@ func tableOf(r *host.Router) nft.Table {
 		nat("output", nftables.ChainHookOutput, nftables.ChainPriorityNATDest, nft.Rule{nft.DNATFrom(inMap)}),
 		nat("postrouting", nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, sourceRules(r)...),
 	}}
+	qos.Limit(&t, r)
+	return t
 }
 
 // sourceRules translate sources. The first leaves alone what stays inside, unless

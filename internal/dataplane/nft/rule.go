@@ -278,3 +278,36 @@ func Redirect(port int) Part {
 	b := binary.BigEndian.AppendUint16(nil, uint16(port))
 	return Part{fmt.Sprintf("redirect to :%d", port), []expr.Any{&expr.Immediate{Register: 1, Data: b}, &expr.Redir{RegisterProtoMin: 1}}}
 }
+
+// BytesOver matches what goes beyond a rate, in bytes a second, once a bucket of
+// the burst and of what the rate gives in a second is empty.
+func BytesOver(rate uint64, burst uint32) Part {
+	return Part{fmt.Sprintf("limit rate over %d bytes/second burst %d bytes", rate, burst), []expr.Any{
+		&expr.Limit{Type: expr.LimitTypePktBytes, Rate: rate, Unit: expr.LimitTimeSecond, Burst: burst, Over: true}}}
+}
+
+// PacketsOver matches what goes beyond a rate, in packets a second, once a bucket
+// of the burst is empty.
+func PacketsOver(rate uint64, burst uint32) Part {
+	return Part{fmt.Sprintf("limit rate over %d/second burst %d packets", rate, burst), []expr.Any{
+		&expr.Limit{Type: expr.LimitTypePkts, Rate: rate, Unit: expr.LimitTimeSecond, Burst: burst, Over: true}}}
+}
+
+// SetDSCP4 writes the DSCP of an IPv4 packet.
+func SetDSCP4(dscp uint8) Part {
+	return setDSCP(fmt.Sprintf("ip dscp set %d", dscp), [2]byte{0xff, 0x03}, [2]byte{0, dscp << 2}, expr.Payload{CsumType: expr.CsumTypeInet, CsumOffset: 10})
+}
+
+// SetDSCP6 writes the DSCP of an IPv6 packet.
+func SetDSCP6(dscp uint8) Part {
+	return setDSCP(fmt.Sprintf("ip6 dscp set %d", dscp), [2]byte{0xf0, 0x3f}, [2]byte{dscp >> 2, dscp << 6}, expr.Payload{})
+}
+
+// setDSCP rewrites the first two bytes of the network header.
+func setDSCP(text string, keep, set [2]byte, write expr.Payload) Part {
+	write.OperationType, write.SourceRegister, write.Base, write.Len = expr.PayloadWrite, 1, expr.PayloadBaseNetworkHeader, 2
+	return Part{text, []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Len: 2},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 2, Mask: keep[:], Xor: set[:]},
+		&write}}
+}
