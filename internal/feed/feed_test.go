@@ -205,3 +205,49 @@ func TestAgentsSwitchedOff(t *testing.T) {
 		}
 	}
 }
+
+// A host is told, for each port, gateway and floating IP on it, the policy that
+// counts, and of that what a host realises.
+func TestQoS(t *testing.T) {
+	c := newCloud(t)
+	rule := func(tx *store.Tx, r weft.QoSRule) { insert(t, tx, store.QoSRules, &r) }
+	c.write(t, func(tx *store.Tx) {
+		for _, name := range []string{"own", "network", "unused"} {
+			insert(t, tx, store.QoSPolicies, &weft.QoSPolicy{Meta: id(name), Name: name})
+		}
+		rule(tx, weft.QoSRule{PolicyID: "own", Type: weft.QoSBandwidthLimit, Direction: weft.Egress, MaxKbps: 1, MaxBurstKbps: 2})
+		rule(tx, weft.QoSRule{PolicyID: "own", Type: weft.QoSPacketRateLimit, Direction: weft.Ingress, MaxKpps: 3, MaxBurstKpps: 4})
+		rule(tx, weft.QoSRule{PolicyID: "own", Type: weft.QoSMinimumBandwidth, Direction: weft.Ingress, MinKbps: 9})
+		rule(tx, weft.QoSRule{PolicyID: "network", Type: weft.QoSDSCPMarking, DSCPMark: 26})
+		insert(t, tx, store.Ports, port("gw", "h1", weft.OwnerRouterGateway, "10.0.0.7"))
+		edit(t, store.Ports, "gw", func(p *weft.Port) { p.DeviceID = "r" })(tx)
+		insert(t, tx, store.Routers, &weft.Router{Meta: id("r"), HostID: "h1", GatewayPortID: "gw", Gateway: &weft.Gateway{NetworkID: "net", QoSPolicyID: "own"}})
+		insert(t, tx, store.FloatingIPs, &weft.FloatingIP{Meta: id("f"), FloatingNetworkID: "net", RouterID: "r", PortID: "a", QoSPolicyID: "own",
+			FloatingIPAddress: weft.AddrOf(netip.MustParseAddr("10.0.0.8")), FixedIPAddress: weft.AddrOf(netip.MustParseAddr("10.0.0.5"))})
+		edit(t, store.Networks, "net", func(n *weft.Network) { n.QoSPolicyID = "network" })(tx)
+	})
+	own := host.QoS{PolicyID: "own", Egress: host.Limits{Kbps: 1, BurstKbit: 2}, Ingress: host.Limits{Kpps: 3, BurstKpkt: 4}}
+	network := host.QoS{PolicyID: "network", Marked: true, DSCP: 26}
+	f := c.feed("h1")
+	s := state(t, f)
+	r := s.Routers[0]
+	if got := s.Ports[0].QoS; got != network {
+		t.Errorf("a port has %+v of its network", got)
+	}
+	if r.Gateway.QoS != network || r.GatewayQoS != own || r.FloatingIPs[0].QoS != own {
+		t.Errorf("router: %+v, %+v, %+v", r.Gateway.QoS, r.GatewayQoS, r.FloatingIPs[0].QoS)
+	}
+	if !wakes(t, f, c, edit(t, store.Ports, "a", func(p *weft.Port) { p.QoSPolicyID = "own" })) || state(t, f).Ports[0].QoS != own {
+		t.Error("a port's own policy does not count")
+	}
+	for what, want := range map[string]bool{"own": true, "unused": false} {
+		if got := wakes(t, f, c, func(tx *store.Tx) {
+			rule(tx, weft.QoSRule{PolicyID: what, Type: weft.QoSBandwidthLimit, Direction: weft.Ingress, MaxKbps: 5})
+		}); got != want {
+			t.Errorf("a new rule of the policy %s wakes the host: %t", what, got)
+		}
+	}
+	if !wakes(t, f, c, edit(t, store.FloatingIPs, "f", func(f *weft.FloatingIP) { f.QoSPolicyID = "" })) || state(t, f).Routers[0].FloatingIPs[0].QoS != (host.QoS{}) {
+		t.Error("a floating IP keeps the policy taken from it")
+	}
+}

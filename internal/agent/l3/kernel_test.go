@@ -427,3 +427,46 @@ func TestNothing(t *testing.T) {
 		t.Errorf("got %v, %v", r, err)
 	}
 }
+
+// Limits count by the address outside, whatever it is translated to.
+func TestLimits(t *testing.T) {
+	b := newBench(t)
+	b.router().FloatingIPs = []host.FloatingIP{fip("f1", "10.62.227.20", "11.0.0.5"), fip("f2", "10.62.227.21", "10.0.0.5")}
+	b.converge()
+	const sent = 150
+	answered := func(ns, addr string) (n int) {
+		t.Helper()
+		out, _ := exec.Command("ip", "netns", "exec", ns, "ping", "-q", "-c", fmt.Sprint(sent), "-i", "0.002", "-W", "1", "-s", "1400", addr).Output()
+		if _, rest, ok := strings.Cut(string(out), "transmitted, "); ok {
+			fmt.Sscanf(rest, "%d received", &n)
+		}
+		return n
+	}
+	const bucket = (64 << 10) / 1428 // packets of the largest bucket that a slow limit has
+	check := func(what, ns, addr string, limited bool) {
+		t.Helper()
+		n := answered(ns, addr)
+		if !limited && n != sent || limited && (n < bucket || n > (bucket+sent)/2) {
+			t.Errorf("%s: %d of %d are answered", what, n, sent)
+		}
+	}
+	slow := host.Limits{Kbps: 8}
+	b.router().FloatingIPs[0].QoS.Ingress = slow
+	b.router().GatewayQoS.Egress = slow
+	b.converge()
+	check("a floating IP with a limit", outside, "10.62.227.20", true)
+	check("a floating IP without", outside, "10.62.227.21", false)
+	check("a guest whose floating IP has no limit", vmA, "10.62.227.1", false)
+	b.idle()
+
+	b.router().FloatingIPs = b.router().FloatingIPs[:1]
+	b.router().FloatingIPs[0].QoS = host.QoS{Egress: slow}
+	b.converge()
+	check("a guest without a floating IP to the outside", vmA, "10.62.227.1", true)
+	check("a guest whose floating IP has a limit", vmB, "10.62.227.1", true)
+
+	b.router().FloatingIPs[0].QoS, b.router().GatewayQoS = host.QoS{}, host.QoS{}
+	b.converge()
+	check("limits taken away", vmB, "10.62.227.1", false)
+	b.idle()
+}
