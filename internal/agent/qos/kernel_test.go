@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,7 @@ type world struct {
 	limiter *Limiter
 	state   host.State
 	a, b    *packet.Conn
+	bursts  int
 }
 
 var macs = map[string]weft.MAC{"a": {0xfa, 0x16, 0x3e, 0, 0, 1}, "b": {0xfa, 0x16, 0x3e, 0, 0, 2}}
@@ -46,6 +48,9 @@ func newWorld(t *testing.T) *world {
 	w.must(err)
 	t.Cleanup(func() { h.Delete(br.Index) })
 	w.a, w.b = w.guest(h, br.Index, "a", portA), w.guest(h, br.Index, "b", portB)
+	// The bridge learns a moment later that its ports have carrier.
+	w.burst(w.a, w.b, "a", "b", 0, 20)
+	w.burst(w.b, w.a, "b", "a", 0, 20)
 	return w
 }
 
@@ -123,30 +128,78 @@ func sum(b []byte) uint16 {
 }
 
 // burst sends packets and returns which of them arrive. It leaves the kernel time
-// between some and the next, whose queue between two interfaces is short.
+// between some and the next, whose queue between two interfaces is short. Then it
+// sends markers, a second when the first has arrived, which say that all before them
+// are through; a marker that is beyond a limit is sent again.
 func (w *world) burst(from, to *packet.Conn, fromName, toName string, n, size int) [][]byte {
 	w.t.Helper()
+	defer w.stay()()
 	for i := range n {
-		if i%50 == 49 {
+		if i%20 == 19 {
 			time.Sleep(time.Millisecond)
 		}
-		if _, err := from.WriteTo(frame(fromName, toName, size, "burst"), &packet.Addr{HardwareAddr: net.HardwareAddr{0, 0, 0, 0, 0, 0}}); err != nil {
-			w.t.Fatal(err)
-		}
+		w.send(from, frame(fromName, toName, size, "burst"))
 	}
 	var got [][]byte
 	buf := make([]byte, 1<<16)
-	for {
-		// When nothing comes for so long nothing is under way.
-		w.must(to.SetReadDeadline(time.Now().Add(500 * time.Millisecond)))
-		m, _, err := to.ReadFrom(buf)
-		if err != nil {
-			return got
-		}
-		if m > 42 && strings.HasPrefix(string(buf[min(m, 42):m]), "burst") || m > 62 && strings.HasPrefix(string(buf[62:m]), "burst") {
-			got = append(got, append([]byte(nil), buf[:m]...))
+	w.bursts++
+	marker, until := 1, time.Now().Add(time.Minute)
+	for marker <= 2 && time.Now().Before(until) {
+		was, text := marker, fmt.Sprintf("%d.%d marker", w.bursts, marker)
+		w.send(from, frame(fromName, toName, 20, text))
+		for marker == was {
+			w.must(to.SetReadDeadline(time.Now().Add(100 * time.Millisecond)))
+			m, _, err := to.ReadFrom(buf)
+			if err != nil {
+				break
+			}
+			switch body := string(body(buf[:m])); {
+			case strings.HasPrefix(body, "burst"):
+				got = append(got, append([]byte(nil), buf[:m]...))
+			case strings.HasPrefix(body, text):
+				marker++
+			}
 		}
 	}
+	if marker <= 2 {
+		w.t.Fatal("nothing passes any more")
+	}
+	return got
+}
+
+// stay keeps the test on one processor until the function returned is called: packets
+// sent from two may overtake each other.
+func (w *world) stay() (leave func()) {
+	w.t.Helper()
+	runtime.LockOSThread()
+	var before, one unix.CPUSet
+	w.must(unix.SchedGetaffinity(0, &before))
+	for cpu := 0; one.Count() == 0; cpu++ {
+		if before.IsSet(cpu) {
+			one.Set(cpu)
+		}
+	}
+	w.must(unix.SchedSetaffinity(0, &one))
+	return func() {
+		unix.SchedSetaffinity(0, &before)
+		runtime.UnlockOSThread()
+	}
+}
+
+func (w *world) send(from *packet.Conn, f []byte) {
+	w.t.Helper()
+	if _, err := from.WriteTo(f, &packet.Addr{HardwareAddr: make(net.HardwareAddr, 6)}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// body is what a datagram carries.
+func body(f []byte) []byte {
+	at := 42
+	if len(f) > 14 && binary.BigEndian.Uint16(f[12:]) == etherIPv6 {
+		at = 62
+	}
+	return f[min(at, len(f)):]
 }
 
 // few checks that of packets at least what the bucket holds arrives, and not all.
@@ -205,12 +258,10 @@ func TestMarking(t *testing.T) {
 	copy(f6, frame("a", "b", 20, "")[:12])
 	binary.BigEndian.PutUint16(f6[12:], etherIPv6)
 	f6[14], f6[15], f6[20], f6[21] = 0x60, 0x0f, unix.IPPROTO_UDP, 64
-	body := "burst of IPv6"
-	binary.BigEndian.PutUint16(f6[18:], uint16(8+len(body)))
-	f6 = append(f6, body...)
-	if _, err := w.a.WriteTo(f6, &packet.Addr{HardwareAddr: net.HardwareAddr{0, 0, 0, 0, 0, 0}}); err != nil {
-		t.Fatal(err)
-	}
+	const text = "burst of IPv6"
+	binary.BigEndian.PutUint16(f6[18:], uint16(8+len(text)))
+	f6 = append(f6, text...)
+	w.send(w.a, f6)
 	got := w.burst(w.a, w.b, "a", "b", 0, 20)
 	if len(got) != 1 || got[0][14] != 0x60|46>>2 || got[0][15] != 46<<6&0xff|0x0f {
 		t.Errorf("IPv6: % x", got)
