@@ -36,6 +36,19 @@ test-differential: build
 	$(GO) build -o bin/differential ./test/differential
 	bin/differential
 
+# The test suites of Neutron's own peers, against a weft (docs/testing.md). What is
+# missing of Debian's packages is installed when this runs as root.
+PEERS = test-tempest test-neutron-tempest test-openstackclient test-openstacksdk test-gophercloud
+test-tempest: PACKAGES = tempest
+test-neutron-tempest: PACKAGES = tempest neutron-tempest-plugin
+test-openstackclient: PACKAGES = python3-openstackclient python3-stestr tempest
+test-openstacksdk: PACKAGES = python3-openstackclient python3-openstacksdk python3-stestr python3-oslotest
+.PHONY: $(PEERS)
+$(PEERS): build
+	@scripts/test-packages $(PACKAGES)
+	$(GO) build -o bin/peers-run ./test/peers
+	bin/peers-run $(@:test-%=%)
+
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 

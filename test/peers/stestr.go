@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"regexp"
+	"strings"
+)
+
+// saidAtMost is how much is kept of what a failure printed; the log has all of it.
+const saidAtMost = 60
+
+// reportLine is how stestr tells of one test:
+//
+//	{1} package.module.Class.test_it [0.012s] ... ok
+//	{0} setUpClass (package.module.Class) ... SKIPPED: because
+//
+// What a failure printed follows its line.
+var reportLine = regexp.MustCompile(`^\{\d+\} (.+?)(?: \[[0-9.]+s\])? \.\.\. (ok|FAILED|SKIPPED|inprogress)(?:: (.*))?$`)
+
+// readStestr notes what stestr, or tempest in its name, reports.
+func readStestr(in io.Reader, r *results) error {
+	lines := bufio.NewScanner(in)
+	lines.Buffer(nil, 16<<20)
+	var said *strings.Builder
+	var left int
+	failing := ""
+	flush := func() {
+		if said != nil {
+			r.add(failing, failed, said.String())
+			said = nil
+		}
+	}
+	for lines.Scan() {
+		line := lines.Text()
+		m := reportLine.FindStringSubmatch(line)
+		switch {
+		case m == nil && strings.HasPrefix(line, "======"):
+			flush() // the summary
+		case m == nil && said != nil && left > 0 && line != "":
+			fmt.Fprintln(said, line)
+			left--
+		case m == nil:
+		case m[2] == "ok":
+			flush()
+			r.add(m[1], passed, "")
+		case m[2] == "SKIPPED":
+			flush()
+			r.add(m[1], skipped, m[3])
+		default:
+			flush()
+			failing, said, left = m[1], &strings.Builder{}, saidAtMost
+		}
+	}
+	flush()
+	return lines.Err()
+}
+
+// runStestr runs a command that reports as stestr does. Its exit status only has to
+// agree with what it reported: one that says failure without a failed test did not
+// run its tests.
+func runStestr(cmd *exec.Cmd, w work) error {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	before := w.results.count(failed)
+	readErr := readStestr(io.TeeReader(out, w.log), w.results)
+	io.Copy(w.log, out)
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && w.results.count(failed) > before {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s reports no failure, but: %w", strings.Join(cmd.Args, " "), err)
+	}
+	return readErr
+}
+
+// functional is the functional tests that a Debian package of a client brings along.
+type functional struct {
+	suite   string
+	program string // whose package has the tests
+	parts   []part
+	env     []string
+	workers int
+}
+
+// part is the tests of one folder that match a regular expression.
+type part struct{ folder, regex string }
+
+// packages is where Debian puts Python packages.
+const packages = "/usr/lib/python3/dist-packages"
+
+func (f functional) name() string { return f.suite }
+
+func (f functional) prepare(context.Context, string) error { return has("stestr", f.program) }
+
+func (f functional) play(ctx context.Context, c *cloud, w work) error {
+	clouds, err := c.devstackClouds()
+	if err != nil {
+		return err
+	}
+	env := append([]string{"OS_CLIENT_CONFIG_FILE=" + clouds, "OS_CLOUD=devstack-admin"}, f.env...)
+	for _, p := range f.parts {
+		regex := p.regex
+		if w.only != "" {
+			regex = w.only
+		}
+		cmd := w.command(ctx, env, "stestr", "--test-path", packages+"/"+p.folder, "--top-dir", packages, "--group_regex", `([^\.]+\.)+`,
+			"run", "--concurrency", fmt.Sprint(f.workers), regex)
+		if err := runStestr(cmd, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func openstackclient() suite {
+	return functional{suite: "openstackclient", program: "openstack", workers: 3, parts: []part{
+		{"openstackclient/tests/functional/network", "."},
+		{"openstackclient/tests/functional/common", `test_(availability_zone|extension|quota)\.`},
+	}}
+}
+
+// openstacksdk is run by one worker, as its authors do: its tests give the same
+// names to things in different processes. Of the cloud layer only that is run which
+// needs no compute service.
+func openstacksdk() suite {
+	return functional{suite: "openstacksdk", program: "openstack", workers: 1, parts: []part{
+		{"openstack/tests/functional/network", "."},
+		{"openstack/tests/functional/cloud", `test_(network|port|qos_\w+|quotas\.TestNetworkQuotas|router|security_groups)\.`},
+	}}
+}
