@@ -13,6 +13,7 @@ type PortService interface {
 	CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 	UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) error
 	DeletePort(tx *store.Tx, p *weft.Port) error
+	PortBindingService
 }
 
 // PortGuard refuses what users may not do to ports that routers and floating IPs
@@ -27,7 +28,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 	return &Resource[weft.Port]{
 		Singular: "port", Plural: "ports", Table: store.Ports,
 		Implements: []string{
-			"allowed-address-pairs", "binding", "data-plane-status", "dns-integration", "extra_dhcp_opt", "ip-substring-filtering",
+			"allowed-address-pairs", "binding", "binding-extended", "data-plane-status", "dns-integration", "extra_dhcp_opt", "ip-substring-filtering",
 			"port-mac-address-regenerate", "port-security", "port-security-groups-filtering",
 			"port-resource-request", "port-resource-request-groups", "qos-port-network-policy",
 			"tag-ports-during-bulk-creation",
@@ -63,8 +64,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 			ext("port-numa-affinity-policy", row("numa_affinity_policy", "CUV", nil, oneOf("required", "preferred", "legacy").orNull())),
 			ext("binding",
 				row("binding:host_id", "CUVF", Unset, text(255).orNull()),
-				row("binding:vnic_type", "CUV", "normal", oneOf("normal", "direct", "macvtap", "baremetal", "direct-physical",
-					"virtio-forwarder", "smart-nic", "vdpa", "accelerator-direct", "accelerator-direct-physical", "remote-managed")),
+				row("binding:vnic_type", "CUV", "normal", vnicType),
 				row("binding:profile", "CUV", Unset, dict),
 				row("binding:vif_type", "V", Unset, text(64)),
 				row("binding:vif_details", "V", Unset, anyType)),
@@ -83,6 +83,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 			return svc.DeletePort(tx, p)
 		},
 		Parent: networkOf(func(p *weft.Port) string { return p.NetworkID }),
+		Below:  map[string]Handler{"bindings": newPortBindings(svc).serve},
 	}
 }
 

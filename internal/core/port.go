@@ -144,6 +144,9 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 		if err := s.bind(tx, v, p, old.Revision+1); err != nil {
 			return err
 		}
+		if err := supersede(tx, p); err != nil {
+			return err
+		}
 	}
 	for _, hook := range s.PortUpdating {
 		if err := hook(tx, old, p); err != nil {

@@ -23,6 +23,7 @@ type computation struct {
 	out      host.State
 	off      map[string]bool // types of agents here that are switched off: what they would do is not done
 	bound    []*weft.Port    // every port bound to the host
+	arriving map[string]bool // those of them that are bound elsewhere and on their way here
 	networks map[string]*weft.Network
 	subnets  map[string][]*weft.Subnet // by network
 	subnet   map[string]*weft.Subnet
@@ -55,6 +56,9 @@ func (c *computation) ports() (err error) {
 	if c.bound, err = c.findPorts(store.Eq("host_id", c.host)); err != nil {
 		return err
 	}
+	if err := c.arrivals(); err != nil {
+		return err
+	}
 	for _, p := range c.bound {
 		if !p.Bound() || p.Trusted() {
 			continue
@@ -62,6 +66,29 @@ func (c *computation) ports() (err error) {
 		c.out.Ports = append(c.out.Ports, hostPort(p))
 	}
 	return nil
+}
+
+// arrivals adds the ports that the host is prepared for while they are bound to
+// another: an instance that moves has a working port when it gets here.
+func (c *computation) arrivals() error {
+	bindings, err := store.PortBindings.Find(c.tx, store.Eq("host", c.host))
+	if err != nil || len(bindings) == 0 {
+		return err
+	}
+	c.arriving = map[string]bool{}
+	by := map[string]*weft.PortBinding{}
+	for _, b := range bindings {
+		by[b.PortID] = b
+	}
+	ports, err := c.findPorts(store.In("id", keysOf(by)...))
+	for _, p := range ports {
+		if there := by[p.ID].At(p); there.Bound() {
+			c.bound = append(c.bound, there)
+			c.arriving[p.ID] = true
+		}
+	}
+	slices.SortFunc(c.bound, func(a, b *weft.Port) int { return strings.Compare(a.ID, b.ID) })
+	return err
 }
 
 func hostPort(p *weft.Port) host.Port {
@@ -107,7 +134,7 @@ func (c *computation) loadNetworks() error {
 	return nil
 }
 
-func keysOf(set map[string]bool) []any {
+func keysOf[V any](set map[string]V) []any {
 	out := make([]any, 0, len(set))
 	for id := range set {
 		out = append(out, id)
@@ -206,7 +233,9 @@ func (c *computation) neighbours(networks map[string]bool) (map[string][]*weft.P
 		}
 	}
 	for _, p := range elsewhere {
-		out[p.NetworkID] = append(out[p.NetworkID], p)
+		if !c.arriving[p.ID] {
+			out[p.NetworkID] = append(out[p.NetworkID], p)
+		}
 	}
 	return out, err
 }

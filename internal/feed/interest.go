@@ -49,6 +49,8 @@ func (in interest) concerns(c store.Change) bool {
 		return in.either(c, in.subnet)
 	case "ports":
 		return in.port(c)
+	case "port_bindings":
+		return in.either(c, in.binding)
 	case "security_groups", "address_groups":
 		return in.groups[c.ID]
 	case "security_group_rules":
@@ -76,6 +78,11 @@ func decode[T any](doc []byte) *T {
 		return nil
 	}
 	return v
+}
+
+func (in interest) binding(doc []byte) bool {
+	b := decode[weft.PortBinding](doc)
+	return b == nil || b.Host == in.host
 }
 
 func (in interest) subnet(doc []byte) bool {

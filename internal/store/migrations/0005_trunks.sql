@@ -9,3 +9,9 @@ CREATE TABLE trunk_subports (
   segmentation_type TEXT NOT NULL, segmentation_id BIGINT NOT NULL,
   UNIQUE (trunk_id, segmentation_type, segmentation_id)
 );
+
+CREATE TABLE port_bindings (
+  id TEXT PRIMARY KEY, project_id TEXT NOT NULL, revision BIGINT NOT NULL, doc TEXT NOT NULL,
+  port_id TEXT NOT NULL REFERENCES ports (id) ON DELETE CASCADE, host TEXT NOT NULL, UNIQUE (port_id, host)
+);
+CREATE INDEX port_bindings_host ON port_bindings (host);
