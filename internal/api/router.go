@@ -21,7 +21,8 @@ type RouterService interface {
 func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade func(*store.Tx, *weft.Router) error) *Resource[weft.Router] {
 	return &Resource[weft.Router]{
 		Singular: "router", Plural: "routers", Table: store.Routers,
-		Implements: []string{"ext-gw-mode", "extraroute", "extraroute-atomic", "l3-port-ip-change-not-allowed", "qos-gateway-ip", "router", "router_availability_zone"},
+		Implements: []string{"ext-gw-mode", "extraroute", "extraroute-atomic", "l3-port-ip-change-not-allowed", "qos-gateway-ip", "router", "router_availability_zone",
+			"dvr", "l3-ha", "router-admin-state-down-before-update"},
 		Attrs: table(ident(), standard(), tagged(), ext("router",
 			row("name", "CUVFS", "", text(255)),
 			row("admin_state_up", "CUVFS", true, boolean),
@@ -31,6 +32,8 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 			ext("router_availability_zone",
 				row("availability_zone_hints", "CV", []any{}, textList(255)),
 				row("availability_zones", "V", Unset, anyType)),
+			ext("dvr", row("distributed", "CUV", Unset, boolean.orNull())),
+			ext("l3-ha", row("ha", "CUV", Unset, boolean.orNull())),
 			ext("l3-flavors", row("flavor_id", "CVS", nil, uuidType.orNull())),
 		),
 		Create: func(tx *store.Tx, r *weft.Router, rq Request) error { return svc.CreateRouter(tx, r, withMembers(rq)) },
@@ -46,6 +49,11 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 // withMembers is the attributes given and, spelled as in policy, the members given
 // of the gateway: whether enable_snat was named makes a difference.
 func withMembers(rq Request) weft.Given {
+	for _, name := range []string{"distributed", "ha"} { // null asks for nothing
+		if v, given := rq.Values[name]; given && v == nil {
+			delete(rq.Given, name)
+		}
+	}
 	m, _ := rq.Values["external_gateway_info"].(map[string]any)
 	for name := range m {
 		rq.Given["external_gateway_info:"+name] = true

@@ -13,7 +13,7 @@ import (
 // which not every resource shows.
 var unshown = map[string][]string{
 	"port":       {"bound_revision"},
-	"router":     {"gw_port_id", "l3_host", "distributed", "ha", "service_type_id", "enable_ndp_proxy"},
+	"router":     {"gw_port_id", "l3_host", "service_type_id", "enable_ndp_proxy"},
 	"floatingip": {"floating_port_id"},
 }
 

@@ -37,7 +37,7 @@ type Config struct {
 
 // Defaults are Neutron's.
 func Defaults() Config {
-	return Config{Core: core.Defaults(), AgentDownTime: 75 * time.Second,
+	return Config{Core: core.Defaults(), L3: l3.Config{HAAgents: 3}, AgentDownTime: 75 * time.Second,
 		Quotas: map[string]int{"network": 100, "subnet": 100, "port": 500, "subnetpool": -1, "address_scope": -1,
 			"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10, "trunk": -1}}
 }
@@ -66,6 +66,7 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	cfg.Core.AgentDownTime, cfg.L3.AgentDownTime = cfg.AgentDownTime, cfg.AgentDownTime
 	c.Core = core.New(cfg.Core, drivers)
 	c.L3 = l3.New(c.Core, cfg.L3)
+	c.L3.Networks = haNetworks{c.Core}
 	c.Core.DefaultGroup, c.Core.CheckGroups = c.Groups.DefaultGroup, c.Groups.CheckGroups
 	c.Trunks = trunk.New(c.Core)
 	c.Core.PortDeleting = append(c.Core.PortDeleting, c.Trunks.PortDeleting)
@@ -135,4 +136,11 @@ func (c *Cloud) Watch(tx *store.Tx) error {
 		return err
 	}
 	return c.L3.FailOver(tx)
+}
+
+// haNetworks lets l3 make networks.
+type haNetworks struct{ *core.Service }
+
+func (n haNetworks) CreateSubnet(tx *store.Tx, sn *weft.Subnet, given weft.Given) error {
+	return n.Service.CreateSubnet(tx, sn, core.SubnetRequest{}, given)
 }

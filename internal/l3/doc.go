@@ -34,6 +34,9 @@ type Service struct {
 	ports Ports
 	cfg   Config
 
+	// Networks is set before the first highly available router.
+	Networks Networks
+
 	// CheckQoS refuses that the caller replaces a QoS policy by another; either may
 	// be "". Nil allows all.
 	CheckQoS func(tx *store.Tx, old, policy weft.ID) error

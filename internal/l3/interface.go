@@ -52,6 +52,9 @@ func (s *Service) AddInterface(tx *store.Tx, r *weft.Router, subnetID, portID st
 	if err != nil {
 		return nil, err
 	}
+	if err := s.settle(tx, nil, r); err != nil {
+		return nil, err
+	}
 	return info, save(tx, r, r.HostID != host)
 }
 
@@ -94,7 +97,7 @@ func (s *Service) addSubnet(tx *store.Tx, r *weft.Router, a *attachments, id str
 			return describe(r, p, []string{sub.ID}), s.ports.UpdatePort(tx, old, p, weft.Given{"fixed_ips": true})
 		}
 	}
-	p := &weft.Port{NetworkID: sub.NetworkID, AdminStateUp: true, DeviceOwner: weft.OwnerRouterInterface, FixedIPs: []weft.FixedIP{ip}}
+	p := &weft.Port{NetworkID: sub.NetworkID, AdminStateUp: true, DeviceOwner: interfaceOwner(r), FixedIPs: []weft.FixedIP{ip}}
 	p.ProjectID = r.ProjectID
 	if err := s.createPort(tx, r, p); err != nil {
 		return nil, err
@@ -140,7 +143,7 @@ func (s *Service) addPort(tx *store.Tx, r *weft.Router, a *attachments, id strin
 		return nil, err
 	}
 	p := weft.Clone(old)
-	p.DeviceID, p.DeviceOwner, p.HostID = r.ID, weft.OwnerRouterInterface, r.HostID
+	p.DeviceID, p.DeviceOwner, p.HostID = r.ID, interfaceOwner(r), r.HostID
 	given := weft.Given{"device_id": true, "device_owner": true, "binding:host_id": true}
 	if err := s.ports.UpdatePort(tx, old, p, given); err != nil {
 		return nil, err
@@ -212,6 +215,9 @@ func (s *Service) RemoveInterface(tx *store.Tx, r *weft.Router, subnetID, portID
 	}
 	info, err := remove(tx, r, a, subnetID, portID)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.settle(tx, nil, r); err != nil {
 		return nil, err
 	}
 	return info, store.Routers.Touch(tx, r.ID)

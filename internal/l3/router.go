@@ -33,6 +33,7 @@ func (s *Service) CreateRouter(tx *store.Tx, r *weft.Router, given weft.Given) e
 	if r.ID == "" {
 		r.ID = uuid.NewString() // the gateway's port names it
 	}
+	s.chooseKind(r, given)
 	want := asked(r.Gateway, given)
 	r.Status, r.Routes, r.Gateway, r.GatewayPortID, r.HostID = weft.StatusActive, nil, nil, "", ""
 	if want != nil {
@@ -42,6 +43,9 @@ func (s *Service) CreateRouter(tx *store.Tx, r *weft.Router, given weft.Given) e
 		if err := s.openGateway(tx, r, want); err != nil {
 			return err
 		}
+	}
+	if err := s.settle(tx, nil, r); err != nil {
+		return err
 	}
 	return store.Routers.Insert(tx, r)
 }
@@ -63,8 +67,12 @@ func checkHints(tx *store.Tx, r *weft.Router) error {
 // UpdateRouter stores a changed router. An external_gateway_info that is given
 // replaces the gateway, as in CreateRouter; nil takes it away. Routes are checked
 // against the router as it will be. Errors: those of openGateway and closeGateway,
-// InvalidRoutes, RoutesExhausted.
+// InvalidRoutes, RoutesExhausted, BadRequest when the kind of the router is to change
+// while it is up.
 func (s *Service) UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Given) error {
+	if err := changeKind(old, r, given); err != nil {
+		return err
+	}
 	want := asked(r.Gateway, given)
 	if want != nil && !given[givenQoS] && old.Gateway != nil {
 		want.QoSPolicyID = old.Gateway.QoSPolicyID
@@ -79,6 +87,9 @@ func (s *Service) UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Giv
 		if err := checkRoutes(tx, r); err != nil {
 			return err
 		}
+	}
+	if err := s.settle(tx, old, r); err != nil {
+		return err
 	}
 	return store.Routers.Update(tx, r)
 }
@@ -98,6 +109,11 @@ func (s *Service) DeleteRouter(tx *store.Tx, r *weft.Router) error {
 		return weft.Errorf(weft.Conflict, "RouterInUse", "Router %s has ports still attached: %s", r.ID, strings.Join(ids, ", ")).BlockedBy("port", ids...)
 	}
 	if err := s.closeGateway(tx, r); err != nil {
+		return err
+	}
+	kind := weft.Clone(r)
+	kind.HA, kind.Distributed = false, false
+	if err := s.settle(tx, r, kind); err != nil {
 		return err
 	}
 	return store.Routers.Delete(tx, r)

@@ -88,6 +88,9 @@ func (s *Service) PlaceRouters(tx *store.Tx) error {
 		if err := s.place(tx, r, a.all()); err != nil {
 			return err
 		}
+		if err := s.settle(tx, nil, r); err != nil {
+			return err
+		}
 		if err := store.Routers.Update(tx, r); err != nil {
 			return err
 		}
@@ -95,44 +98,47 @@ func (s *Service) PlaceRouters(tx *store.Tx) error {
 	return nil
 }
 
-// FailOver is to be called now and then: it moves the routers of dead agents, where
-// the operator wants that, to others that can carry them.
+// FailOver is to be called now and then: highly available routers whose agent is dead
+// or switched off move to a host that stands ready for them, and where the operator
+// wants that other routers of dead agents to any host that can carry them.
 func (s *Service) FailOver(tx *store.Tx) error {
-	if !s.cfg.Failover {
-		return nil
-	}
-	routers, err := store.Routers.Find(tx, s.onDeadHosts(tx))
+	routers, err := store.Routers.Find(tx, store.Where(`t.host_id <> '' AND (t.ha = 1 OR ? = 1) AND t.host_id IN (SELECT a.host FROM agents a
+		WHERE a.agent_type = ? AND (a.heartbeat <= ? OR a.admin_state_up = 0 AND t.ha = 1))`,
+		map[bool]int{true: 1}[s.cfg.Failover], weft.AgentL3, tx.Now().Add(-s.cfg.AgentDownTime).Unix()))
 	if err != nil {
 		return err
 	}
 	for _, r := range routers {
-		agents, err := s.candidates(tx, r)
+		host, err := s.successor(tx, r)
 		if err != nil {
 			return err
 		}
-		if len(agents) == 0 {
+		if host == "" {
 			continue
 		}
-		if err := s.rehost(tx, r, agents[0].Host); err != nil {
+		if err := s.rehost(tx, r, host); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// onDeadHosts admits routers whose agent is dead.
-func (s *Service) onDeadHosts(tx *store.Tx) store.Cond {
-	return store.Where("t.host_id IN (SELECT a.host FROM agents a WHERE a.agent_type = ? AND a.heartbeat <= ?)",
-		weft.AgentL3, tx.Now().Add(-s.cfg.AgentDownTime).Unix())
+// successor is the host to carry a router when its own cannot; "" if there is none.
+func (s *Service) successor(tx *store.Tx, r *weft.Router) (string, error) {
+	if r.HA {
+		hosts, err := s.standbys(tx, r)
+		return append(hosts, "")[0], err
+	}
+	agents, err := s.candidates(tx, r)
+	if err != nil || len(agents) == 0 {
+		return "", err
+	}
+	return agents[0].Host, nil
 }
 
 // rehost moves a stored router.
 func (s *Service) rehost(tx *store.Tx, r *weft.Router, host string) error {
-	a, err := attachmentsOf(tx, r)
-	if err != nil {
-		return err
-	}
-	if err := s.move(tx, r, host, a.all()); err != nil {
+	if err := s.moveAll(tx, r, host); err != nil {
 		return err
 	}
 	return store.Routers.Update(tx, r)
@@ -148,6 +154,9 @@ func (s *Service) AddRouterToL3Agent(tx *store.Tx, a *weft.Agent, routerID strin
 	}
 	if err := assignable(a, r); err != nil {
 		return err
+	}
+	if r.HA {
+		return s.addStandby(tx, r, a.Host)
 	}
 	switch r.HostID {
 	case a.Host:
@@ -195,12 +204,43 @@ func (s *Service) RemoveRouterFromL3Agent(tx *store.Tx, a *weft.Agent, routerID 
 	return s.leave(tx, r, a.Host)
 }
 
-// leave takes a router off a host.
+// addStandby has one more host stand ready for a highly available router.
+func (s *Service) addStandby(tx *store.Tx, r *weft.Router, host string) error {
+	ports, err := store.Ports.Find(tx, store.Eq("device_id", r.ID), store.Eq("device_owner", weft.OwnerHAPort), store.Eq("host_id", host))
+	if err != nil || len(ports) > 0 {
+		return err
+	}
+	network, err := s.haNetwork(tx, r)
+	if err != nil {
+		return err
+	}
+	if err := s.standBy(tx, r, network, host); err != nil || r.HostID != "" {
+		return err
+	}
+	return s.rehost(tx, r, host)
+}
+
+// leave takes a router off a host. One that is highly available goes on elsewhere.
 func (s *Service) leave(tx *store.Tx, r *weft.Router, host string) error {
+	ports, err := store.Ports.Find(tx, store.Eq("device_id", r.ID), store.Eq("device_owner", weft.OwnerHAPort), store.Eq("host_id", host))
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		if err := s.ports.DeletePort(tx, p); err != nil {
+			return err
+		}
+	}
 	if r.HostID != host {
 		return nil
 	}
-	return s.rehost(tx, r, "")
+	next := ""
+	if r.HA {
+		if next, err = s.successor(tx, r); err != nil {
+			return err
+		}
+	}
+	return s.rehost(tx, r, next)
 }
 
 // RemoveL3Agent takes the routers off an agent that is deleted.

@@ -12,6 +12,8 @@ var Routers = Table[weft.Router]{
 		{Name: "status", Value: func(r *weft.Router) any { return r.Status }},
 		{Name: "flavor_id", Value: func(r *weft.Router) any { return string(r.FlavorID) }},
 		{Name: "enable_ndp_proxy", Value: func(r *weft.Router) any { return btoi(r.EnableNDPProxy) }},
+		{Name: "ha", Value: func(r *weft.Router) any { return btoi(r.HA) }},
+		{Name: "distributed", Value: func(r *weft.Router) any { return btoi(r.Distributed) }},
 		{Name: "host_id", Attr: "-", Value: func(r *weft.Router) any { return r.HostID }},
 		{Name: "gw_port_id", Attr: "-", Value: func(r *weft.Router) any { return r.GatewayPortID }},
 		{Name: "qos_policy_id", Attr: "-", Value: func(r *weft.Router) any {

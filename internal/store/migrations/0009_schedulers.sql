@@ -7,3 +7,15 @@ INSERT INTO dhcp_hosts (network_id, host) SELECT DISTINCT network_id, host_id FR
 
 ALTER TABLE agents ADD COLUMN started_at TEXT NOT NULL DEFAULT '';
 ALTER TABLE agents ADD COLUMN created TEXT NOT NULL DEFAULT '';
+
+-- The network of the highly available routers of each project, and their ids on it.
+CREATE TABLE ha_networks (
+  project_id TEXT PRIMARY KEY, network_id TEXT NOT NULL UNIQUE REFERENCES networks (id) ON DELETE CASCADE
+);
+CREATE TABLE ha_vrids (
+  network_id TEXT NOT NULL REFERENCES ha_networks (network_id) ON DELETE CASCADE, vr_id INTEGER NOT NULL,
+  router_id TEXT NOT NULL, PRIMARY KEY (network_id, vr_id)
+);
+CREATE INDEX ha_vrids_router ON ha_vrids (router_id);
+ALTER TABLE routers ADD COLUMN ha INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE routers ADD COLUMN distributed INTEGER NOT NULL DEFAULT 0;
