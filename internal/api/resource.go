@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
@@ -98,6 +99,8 @@ type collection interface {
 	names() (singular, plural, path string)
 	table() []Attr
 	announced() []string
+	document(paths, schemas object)
+	refer(b *strings.Builder)
 	within() *Within
 	serve(rq *httpRequest, rest []string) error
 	// mayCreate is the refusal of policy to make anything below what the caller

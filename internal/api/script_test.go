@@ -61,7 +61,8 @@ func TestScripts(t *testing.T) {
 		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, db *store.DB) {
-				p := &player{file: file, world: newWorld(t, db), vars: map[string]any{"A": projectA, "B": projectB, "ADMIN": projectAdmin, "NONE": absent}}
+				w := newWorld(t, db)
+				p := &player{file: file, world: w, spec: readDocument(t, w), vars: map[string]any{"A": projectA, "B": projectB, "ADMIN": projectAdmin, "NONE": absent}}
 				for _, s := range sections(string(data)) {
 					t.Run(s.title, func(t *testing.T) { p.play(t, s.exchanges) })
 				}
@@ -109,6 +110,7 @@ func sections(text string) []section {
 // player plays exchanges and remembers values of answers.
 type player struct {
 	*world
+	spec document // which answers must agree with
 	file string
 	vars map[string]any
 }
@@ -150,6 +152,11 @@ func (p *player) one(e exchange) error {
 	}
 	before := p.head()
 	got := p.do(m[1], m[2], m[3], m[6], header)
+	if got.Code < 300 {
+		if err := p.spec.check(m[2], m[3], got.Code, got.Body.Bytes()); err != nil {
+			return err
+		}
+	}
 	if after := p.head(); got.Code >= 400 && after != before {
 		return fmt.Errorf("the refusal %d %s wrote to the change log", got.Code, got.Body)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -49,6 +50,11 @@ type Server struct {
 	nested      map[string]collection // by the path above and its own, with a * for the id
 	special     map[string]func(*httpRequest, []string) error
 	aliases     map[string]bool // of the extensions announced
+	described   []described
+
+	documentOnce sync.Once // on the first request for it
+	document     []byte
+	documentErr  error
 }
 
 // NewServer makes a server without resources.
@@ -167,6 +173,9 @@ func (s *Server) route(rq *httpRequest, id string) error {
 		return s.health(rq)
 	case "/", "":
 		return s.versions(rq)
+	}
+	if path == "/v2.0/openapi.yaml" {
+		return s.serveOpenAPI(rq)
 	}
 	rest, ok := strings.CutPrefix(path, "/v2.0/")
 	if !ok {

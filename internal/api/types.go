@@ -22,6 +22,8 @@ type Type struct {
 	Convert  func(v any) (any, error)    // nil: as it is
 	Validate func(v any) (reason string) // nil: anything
 	Name     string                      // for the API reference: "boolean"
+	Schema   map[string]any              // JSON schema; nil: that of the name
+	Nullable bool                        // null is valid, too
 }
 
 var anyType = Type{Name: "any"}
@@ -29,6 +31,7 @@ var anyType = Type{Name: "any"}
 // or null: null is valid whatever the type says.
 func (t Type) orNull() Type {
 	inner := t
+	t.Nullable = true
 	if inner.Convert != nil {
 		t.Convert = func(v any) (any, error) {
 			if v == nil {
@@ -49,7 +52,7 @@ func (t Type) orNull() Type {
 }
 
 func text(limit int) Type {
-	return Type{Name: "string", Validate: func(v any) string {
+	return Type{Name: "string", Schema: map[string]any{"type": "string", "maxLength": limit}, Validate: func(v any) string {
 		s, ok := v.(string)
 		if !ok {
 			return fmt.Sprintf("'%s' is not a valid string", py(v))
@@ -151,10 +154,10 @@ func bounds(lo, hi int64) func(any) string {
 }
 
 func between(lo, hi int64) Type {
-	return Type{Name: "integer", Convert: toInt, Validate: bounds(lo, hi)}
+	return Type{Name: "integer", Convert: toInt, Validate: bounds(lo, hi), Schema: map[string]any{"type": "integer", "minimum": lo, "maximum": hi}}
 }
 
-var nonNegative = Type{Name: "integer", Convert: toInt, Validate: func(v any) string {
+var nonNegative = Type{Name: "integer", Schema: map[string]any{"type": "integer", "minimum": 0}, Convert: toInt, Validate: func(v any) string {
 	n, ok := v.(int64)
 	switch {
 	case !ok:
@@ -168,7 +171,7 @@ var nonNegative = Type{Name: "integer", Convert: toInt, Validate: func(v any) st
 }}
 
 func oneOf(values ...string) Type {
-	return Type{Name: "string", Validate: func(v any) string {
+	return Type{Name: "string", Schema: map[string]any{"type": "string", "enum": toAny(values)}, Validate: func(v any) string {
 		s, ok := v.(string)
 		if ok {
 			for _, x := range values {
@@ -182,7 +185,7 @@ func oneOf(values ...string) Type {
 }
 
 func oneOfInt(values ...int64) Type {
-	return Type{Name: "integer", Convert: toInt, Validate: func(v any) string {
+	return Type{Name: "integer", Schema: map[string]any{"type": "integer", "enum": toAny(values)}, Convert: toInt, Validate: func(v any) string {
 		if n, ok := v.(int64); ok && slices.Contains(values, n) {
 			return ""
 		}
@@ -190,7 +193,7 @@ func oneOfInt(values ...int64) Type {
 	}}
 }
 
-func toAny(values []string) []any {
+func toAny[T any](values []T) []any {
 	out := make([]any, len(values))
 	for i, v := range values {
 		out[i] = v

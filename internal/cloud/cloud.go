@@ -127,6 +127,17 @@ func (c *Cloud) Register(s *api.Server) {
 	s.Special("quotas", api.Quotas(c.Quota), "quotas", "quota_details", "quota-check-limit")
 	s.Special("availability_zones", api.AvailabilityZones, "availability_zone", "availability_zone_filter")
 	s.Special("service-providers", api.ServiceProviders, "service-type")
+	s.Describe("extensions", "The extensions that this server has.", "GET")
+	s.Describe("extensions/{alias}", "One of them.", "GET")
+	s.Describe("log/loggable-resources", "The types of resources that can be logged.", "GET")
+	s.Describe("qos/rule-types", "The types of rules that the drivers honour.", "GET")
+	s.Describe("qos/rule-types/{type}", "Who honours one of them, and how.", "GET")
+	s.Describe("quotas", "The projects that have quotas of their own.", "GET")
+	s.Describe("quotas/{project_id}", "The quotas of a project.", "GET", "PUT", "DELETE")
+	s.Describe("quotas/{project_id}/default", "The quotas of projects that have none of their own.", "GET")
+	s.Describe("quotas/{project_id}/details", "The quotas of a project, and what it uses.", "GET")
+	s.Describe("availability_zones", "The zones of the agents.", "GET")
+	s.Describe("service-providers", "Who provides advanced services.", "GET")
 }
 
 // Watch is to be called now and then: it moves what dead agents leave behind, and
