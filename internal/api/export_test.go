@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,4 +85,48 @@ func sample(a Attr) string {
 		}
 	}
 	return "null"
+}
+
+// Noun is what a test may know of a resource.
+type Noun struct {
+	Path, Singular, Plural string
+	Within                 string // the path of the resource above, if it is nested
+	Actions                []string
+	Attrs                  []NounAttr
+	Create                 bool
+}
+
+// NounAttr is what a test may know of an attribute.
+type NounAttr struct {
+	Name                string
+	Required, Post, Put bool
+	Kind                string         // the type's name
+	Schema              map[string]any // JSON schema of what it may be
+}
+
+// Nouns are the resources of a server.
+func Nouns(s *Server) []Noun {
+	var out []Noun
+	for _, c := range s.order {
+		out = append(out, c.(interface{ noun() Noun }).noun())
+	}
+	return out
+}
+
+func (r *served[T]) noun() Noun {
+	n := Noun{Path: r.path(), Singular: r.Singular, Plural: r.Plural, Create: r.Create != nil}
+	if r.Within != nil && r.Within.Of == nil {
+		n.Within = r.Within.Path
+	}
+	for name := range r.Actions {
+		n.Actions = append(n.Actions, name)
+	}
+	for name := range r.Below {
+		n.Actions = append(n.Actions, name)
+	}
+	slices.Sort(n.Actions)
+	for _, a := range r.Attrs {
+		n.Attrs = append(n.Attrs, NounAttr{a.Name, a.Required, a.Post, a.Put, a.Type.Name, a.Type.schema()})
+	}
+	return n
 }

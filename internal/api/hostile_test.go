@@ -11,15 +11,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/store"
 	"github.com/weftnet/weft/internal/store/storetest"
 )
 
-// TestHostile sends random requests, valid, nearly valid and hostile, as a member of
-// project A, and holds of each: no error of the server's own, a refusal changes
-// nothing, and no answer has a private row of another project in it.
+// TestHostile sends 10,000 random requests, valid, nearly valid and hostile, as a
+// member of project A, to every resource in the tables, and holds of each: no error of
+// the server's own, a refusal changes nothing, and no answer has a private row of
+// another project in it.
 func TestHostile(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -41,16 +43,19 @@ func TestHostile(t *testing.T) {
 type hostile struct {
 	*world
 	*rand.Rand
-	ids    []string            // of rows that exist or did, its own and others'
-	byPath map[string][]string // the same ids by the noun
-	secret string              // is in the name of every private row of project B
+	nouns  []noun
+	kinds  map[string]api.NounAttr // by name, as the last table has it
+	ids    []string                // of rows that exist or did, its own and others'
+	byPath map[string][]string     // the same ids by the noun
+	secret string                  // is in the name of every private row of project B
 	likely map[string]func(*hostile) any
 	codes  map[string]int // answers, by method and status
 }
 
 func newHostile(t *testing.T, db *store.DB, seed uint64) *hostile {
-	h := &hostile{world: newWorld(t, db), Rand: rand.New(rand.NewPCG(seed, 7)), secret: "secret-of-b", likely: likely(), codes: map[string]int{}, byPath: map[string][]string{}}
+	h := &hostile{kinds: map[string]api.NounAttr{}, world: newWorld(t, db), Rand: rand.New(rand.NewPCG(seed, 7)), secret: "secret-of-b", likely: likely(), codes: map[string]int{}, byPath: map[string][]string{}}
 	h.ids = []string{absent, projectA, projectB, ""}
+	h.readTables()
 	n := h.make("bob", "networks", `{"network":{"name":"secret-of-b"}}`)
 	s := h.make("bob", "subnets", `{"subnet":{"network_id":"`+n+`","ip_version":4,"cidr":"10.0.0.0/24","name":"secret-of-b"}}`)
 	h.make("bob", "ports", `{"port":{"network_id":"`+n+`","name":"secret-of-b"}}`)
@@ -64,6 +69,7 @@ func newHostile(t *testing.T, db *store.DB, seed uint64) *hostile {
 	ext := h.make("admin", "networks", `{"network":{"name":"ext","router:external":true}}`)
 	h.make("admin", "subnets", `{"subnet":{"network_id":"`+ext+`","ip_version":4,"cidr":"203.0.113.0/24"}}`)
 	h.make("bob", "floatingips", `{"floatingip":{"floating_network_id":"`+ext+`","description":"secret-of-b"}}`)
+	h.everything("bob")
 	mine := h.make("alice", "networks", `{"network":{"name":"mine"}}`)
 	h.make("alice", "subnets", `{"subnet":{"network_id":"`+mine+`","ip_version":4,"cidr":"10.1.0.0/24"}}`)
 	h.make("alice", "routers", `{"router":{}}`)
@@ -98,10 +104,18 @@ func (h *hostile) idOf(path string) string {
 	return known[max(h.IntN(len(known)), h.IntN(len(known)))]
 }
 
-// refers says what kind of noun an attribute refers to.
-var refers = map[string]string{"network_id": "networks", "subnet_id": "subnets", "port_id": "ports", "subnetpool_id": "subnetpools",
-	"address_scope_id": "address-scopes", "security_group_id": "security-groups", "remote_group_id": "security-groups",
-	"floating_network_id": "networks", "object_id": "networks"}
+// refers says what kind of noun an attribute refers to, where its name does not.
+var refers = map[string]string{"remote_group_id": "security-groups", "floating_network_id": "networks", "object_id": "networks", "local_port_id": "ports",
+	"fixed_port_id": "ports", "internal_port_id": "ports", "qos_policy_id": "qos/policies", "policy_id": "qos/policies", "metering_label_id": "metering/metering-labels",
+	"remote_address_group_id": "address-groups", "security_group_id": "security-groups", "address_scope_id": "address-scopes"}
+
+// collectionOf is the path of the nouns that an attribute refers to.
+func collectionOf(attr string) string {
+	if path := refers[attr]; path != "" {
+		return path
+	}
+	return strings.TrimSuffix(attr, "_id") + "s"
+}
 
 // firstID is the id of the noun in an answer.
 func firstID(body []byte) string {
@@ -114,31 +128,70 @@ func firstID(body []byte) string {
 	return ""
 }
 
-// nouns are the paths and names of resources with attributes that they know.
-var nouns = []struct {
-	path, name string
-	attrs      []string
-	required   []string
-}{
-	{"networks", "network", []string{"name", "admin_state_up", "shared", "mtu", "router:external", "is_default", "port_security_enabled", "dns_domain",
-		"qos_policy_id", "vlan_transparent", "provider:network_type", "provider:physical_network", "provider:segmentation_id", "segments", "availability_zone_hints"}, nil},
-	{"subnets", "subnet", []string{"name", "network_id", "ip_version", "cidr", "gateway_ip", "allocation_pools", "dns_nameservers", "host_routes", "enable_dhcp",
-		"ipv6_ra_mode", "ipv6_address_mode", "subnetpool_id", "prefixlen", "use_default_subnetpool", "service_types", "segment_id"}, []string{"network_id", "ip_version", "cidr"}},
-	{"ports", "port", []string{"name", "network_id", "mac_address", "fixed_ips", "device_id", "device_owner", "security_groups", "allowed_address_pairs",
-		"port_security_enabled", "extra_dhcp_opts", "dns_name", "binding:host_id", "binding:profile", "binding:vnic_type", "tags", "numa_affinity_policy"}, []string{"network_id"}},
-	{"subnetpools", "subnetpool", []string{"name", "prefixes", "default_quota", "default_prefixlen", "min_prefixlen", "max_prefixlen", "shared", "address_scope_id",
-		"is_default"}, []string{"name", "prefixes"}},
-	{"address-scopes", "address_scope", []string{"name", "shared", "ip_version"}, []string{"ip_version"}},
-	{"security-groups", "security_group", []string{"name", "stateful", "description"}, nil},
-	{"security-group-rules", "security_group_rule", []string{"security_group_id", "direction", "ethertype", "protocol", "port_range_min", "port_range_max",
-		"remote_ip_prefix", "remote_group_id", "remote_address_group_id"}, []string{"security_group_id", "direction"}},
-	{"routers", "router", []string{"name", "admin_state_up", "external_gateway_info", "routes", "availability_zone_hints", "flavor_id"}, nil},
-	{"floatingips", "floatingip", []string{"floating_network_id", "floating_ip_address", "subnet_id", "port_id", "fixed_ip_address", "dns_name"}, []string{"floating_network_id"}},
-	{"rbac-policies", "rbac_policy", []string{"object_type", "object_id", "action", "target_tenant"}, []string{"object_type", "object_id", "action", "target_tenant"}},
-	{"agents", "agent", []string{"admin_state_up", "description"}, nil},
-	{"quotas", "quota", []string{"network", "port", "force"}, nil},
-	{"availability_zones", "availability_zone", nil, nil},
-	{"extensions", "extension", nil, nil},
+// noun is a resource as a client knows it: where it is, and what it can be asked.
+type noun struct {
+	path, within, name, plural string
+	attrs, required            []string
+	actions                    []string
+	create                     bool
+}
+
+// readTables learns the resources from the tables of the server, and those that
+// have none by heart.
+func (h *hostile) readTables() {
+	s := api.NewServer(api.Config{})
+	testCloud().Register(s)
+	for _, n := range api.Nouns(s) {
+		known := noun{path: n.Path, within: n.Within, name: n.Singular, plural: n.Plural, actions: n.Actions, create: n.Create}
+		for _, a := range n.Attrs {
+			if a.Post || a.Put {
+				known.attrs = append(known.attrs, a.Name)
+				h.kinds[a.Name] = a
+			}
+			if a.Required {
+				known.required = append(known.required, a.Name)
+			}
+		}
+		h.nouns = append(h.nouns, known)
+	}
+	h.nouns = append(h.nouns, noun{path: "quotas", name: "quota", plural: "quotas", attrs: []string{"network", "port", "force"}},
+		noun{path: "availability_zones", name: "availability_zone"}, noun{path: "extensions", name: "extension"}, noun{path: "qos/rule-types", name: "rule_type"},
+		noun{path: "service-providers", name: "service_provider"}, noun{path: "log/loggable-resources", name: "loggable_resource"})
+}
+
+// everything makes a private row of each noun that the user can make, as far as
+// chance has it.
+func (h *hostile) everything(user string) {
+	for _, n := range h.nouns {
+		for range 3 {
+			if !n.create || n.name == "rbac_policy" { // which would share what is to be secret
+				break
+			}
+			m := map[string]any{}
+			for _, name := range n.required {
+				m[name] = h.likelyValue(name)
+			}
+			for _, name := range []string{"name", "description"} {
+				if slices.Contains(n.attrs, name) {
+					m[name] = h.secret
+				}
+			}
+			path := h.collection(n)
+			if got := h.do(user, "POST", "/v2.0/"+path, h.encode(map[string]any{n.name: m}), nil); got.Code == 201 {
+				h.learn(n.path, firstID(got.Body.Bytes()))
+				break
+			}
+		}
+	}
+}
+
+// collection is the path of a noun's collection, below a noun of some kind or other
+// if it is nested.
+func (h *hostile) collection(n noun) string {
+	if n.within == "" {
+		return n.path
+	}
+	return n.within + "/" + url.PathEscape(h.idOf(n.within)) + "/" + n.path
 }
 
 var actions = []string{"add_router_interface", "remove_router_interface", "add_extraroutes", "remove_extraroutes", "tags", "tags/x", "tags/%00", "details", "default", "x/y/z"}
@@ -166,24 +219,36 @@ func (h *hostile) step() {
 	case bytes.Contains(got.Body.Bytes(), []byte(`"project_id":"`+projectB)):
 		told("a row of another project")
 	case got.Code == 201 && firstID(got.Body.Bytes()) != "":
-		h.learn(strings.TrimPrefix(target, "/v2.0/"), firstID(got.Body.Bytes()))
+		h.learn(learned(target), firstID(got.Body.Bytes()))
 	}
 }
 
+// learned is the path by which the nouns of a collection are remembered: without the
+// noun above.
+func learned(target string) string {
+	path := strings.TrimPrefix(target, "/v2.0/")
+	if parts := strings.Split(path, "/"); len(parts) > 2 {
+		return parts[len(parts)-1]
+	}
+	return path
+}
+
 func (h *hostile) request() (method, target, body string) {
-	n := nouns[h.IntN(len(nouns))]
-	target = "/v2.0/" + n.path
+	n := h.nouns[h.IntN(len(h.nouns))]
+	target = "/v2.0/" + h.collection(n)
+	one := target + "/" + url.PathEscape(h.idOf(n.path))
 	switch h.IntN(10) {
 	case 0, 1:
 		return "GET", target + h.filters(n.attrs), ""
 	case 2:
-		return pick(h.Rand, "GET", "DELETE"), target + "/" + url.PathEscape(h.idOf(n.path)) + h.filters(n.attrs), ""
+		return pick(h.Rand, "GET", "DELETE"), one + h.filters(n.attrs), ""
 	case 3:
-		return pick(h.Rand, "GET", "PUT", "POST", "DELETE"), target + "/" + url.PathEscape(h.idOf(n.path)) + "/" + actions[h.IntN(len(actions))], h.actionBody()
+		names := append(slices.Clone(n.actions), actions...)
+		return pick(h.Rand, "GET", "PUT", "PUT", "POST", "DELETE"), one + "/" + names[h.IntN(len(names))], h.actionBody(n)
 	case 4, 5:
-		return "PUT", target + "/" + url.PathEscape(h.idOf(n.path)), h.object(n.name, n.attrs, nil)
+		return "PUT", one, h.object(n.name, n.attrs, nil)
 	case 6:
-		return "POST", target, h.bulk(n.path, n.name, n.attrs, n.required)
+		return "POST", target, h.bulk(n.plural, n.name, n.attrs, n.required)
 	case 7:
 		return pick(h.Rand, "POST", "PUT", "PATCH", "OPTIONS"), target, h.garbage()
 	}
@@ -197,7 +262,7 @@ func (h *hostile) filters(attrs []string) string {
 		return ""
 	}
 	v := url.Values{}
-	names := append([]string{"id", "limit", "marker", "sort_key", "sort_dir", "fields", "page_reverse", "tags", "not-tags-any", "project_id", "revision_number"}, attrs...)
+	names := append([]string{"id", "limit", "marker", "cascade", "dry_run", "sort_key", "sort_dir", "fields", "page_reverse", "tags", "not-tags-any", "project_id", "revision_number"}, attrs...)
 	for range 1 + h.IntN(3) {
 		name := names[h.IntN(len(names))]
 		value := fmt.Sprint(h.scalar())
@@ -216,7 +281,7 @@ func (h *hostile) object(name string, attrs, required []string) string {
 	return h.encode(map[string]any{name: h.attributes(attrs, required)})
 }
 
-func (h *hostile) bulk(path, name string, attrs, required []string) string {
+func (h *hostile) bulk(plural, name string, attrs, required []string) string {
 	var list []any
 	for range h.IntN(4) {
 		list = append(list, h.attributes(attrs, required))
@@ -224,7 +289,7 @@ func (h *hostile) bulk(path, name string, attrs, required []string) string {
 	if h.IntN(5) == 0 {
 		list = append(list, h.value("", 0))
 	}
-	return h.encode(map[string]any{strings.ReplaceAll(path, "-", "_"): list, pick(h.Rand, name+"x", "y"): nil})
+	return h.encode(map[string]any{plural: list, pick(h.Rand, name+"x", "y"): nil})
 }
 
 func (h *hostile) attributes(attrs, required []string) map[string]any {
@@ -246,16 +311,18 @@ func (h *hostile) attributes(attrs, required []string) map[string]any {
 	return m
 }
 
-func (h *hostile) actionBody() string {
-	switch h.IntN(4) {
+func (h *hostile) actionBody(n noun) string {
+	switch h.IntN(5) {
 	case 0:
 		return ""
 	case 1:
 		return h.encode(map[string]any{"subnet_id": h.value("subnet_id", 0), "port_id": h.value("port_id", 0)})
 	case 2:
 		return h.encode(map[string]any{"router": map[string]any{"routes": h.value("routes", 0)}, "tags": h.value("tags", 0)})
+	case 3:
+		return h.object(n.name, []string{"sub_ports", "addresses", "prefixes", "routes", "external_gateways", "id"}, nil)
 	}
-	return h.encode(map[string]any{pick(h.Rand, "subnet_id", "port_id", "tags"): h.value("port_id", 0)})
+	return h.encode(map[string]any{pick(h.Rand, "subnet_id", "port_id", "tags", "sub_ports", "prefixes", "network_id", "addresses", "router_id"): h.value("port_id", 0)})
 }
 
 // garbage is a body that is no request at all.
@@ -274,12 +341,9 @@ func (h *hostile) encode(v any) string {
 
 // value is a value for an attribute: often of its kind, sometimes of any.
 func (h *hostile) value(name string, depth int) any {
-	if h.IntN(9) > 0 {
-		if f := h.likely[name]; f != nil {
-			return f(h)
-		}
-		if strings.HasSuffix(name, "_id") {
-			return h.idOf(refers[name])
+	if h.IntN(9) > 0 && name != "" {
+		if v := h.likelyValue(name); v != nil {
+			return v
 		}
 	}
 	if depth < 3 && h.IntN(4) == 0 {
@@ -289,6 +353,35 @@ func (h *hostile) value(name string, depth int) any {
 		return map[string]any{pick(h.Rand, "a", "network_id", "subnet_id", "ip_address", "\x00", ""): h.value("", depth+1)}
 	}
 	return h.scalar()
+}
+
+// likelyValue is a value of an attribute's kind, as its table says; nil if that says
+// little.
+func (h *hostile) likelyValue(name string) any {
+	if f := h.likely[name]; f != nil {
+		return f(h)
+	}
+	a := h.kinds[name]
+	if choices, ok := a.Schema["enum"].([]any); ok {
+		return choices[h.IntN(len(choices))]
+	}
+	switch {
+	case strings.HasSuffix(name, "_id"):
+		return h.idOf(collectionOf(name))
+	case a.Kind == "boolean":
+		return h.IntN(2) == 0
+	case a.Kind == "integer":
+		return pick(h.Rand, 0, 1, 2, 10, 100, 3000, h.IntN(70000))
+	case a.Kind == "IP address":
+		return h.addr()
+	case a.Kind == "CIDR":
+		return h.prefix()
+	case strings.HasPrefix(a.Kind, "list"):
+		return h.some(func() any { return h.id() }, func() any { return h.prefix() }, func() any { return map[string]any{"id": h.id()} })
+	case a.Kind == "string":
+		return pick(h.Rand, "a", "b", "vxlan", "vlan", "tcp", "80", "80:90", h.addr(), h.prefix())
+	}
+	return nil
 }
 
 func (h *hostile) scalar() any {
@@ -336,10 +429,18 @@ func likely() map[string]func(*hostile) any {
 		"protocol": func(h *hostile) any {
 			return pick[any](h.Rand, "tcp", "udp", "icmp", "ipv6-icmp", 6, "any", nil, "255")
 		},
-		"port_range_min":      func(h *hostile) any { return h.IntN(300) },
-		"port_range_max":      func(h *hostile) any { return h.IntN(300) },
-		"remote_ip_prefix":    func(h *hostile) any { return h.prefix() },
-		"object_type":         func(h *hostile) any { return pick(h.Rand, "network", "security_group", "subnetpool") },
+		"port_range_min":   func(h *hostile) any { return h.IntN(300) },
+		"port_range_max":   func(h *hostile) any { return h.IntN(300) },
+		"remote_ip_prefix": func(h *hostile) any { return h.prefix() },
+		"sub_ports": func(h *hostile) any {
+			return h.some(func() any {
+				return map[string]any{"port_id": h.idOf("ports"), "segmentation_type": "vlan", "segmentation_id": h.IntN(5000)}
+			})
+		},
+		"addresses": func(h *hostile) any { return h.some(func() any { return h.prefix() }) },
+		"object_type": func(h *hostile) any {
+			return pick(h.Rand, "network", "security_group", "subnetpool", "qos_policy", "address_group", "address_scope")
+		},
 		"action":              func(h *hostile) any { return pick(h.Rand, "access_as_shared", "access_as_external") },
 		"target_tenant":       func(h *hostile) any { return pick(h.Rand, projectA, projectB, "p3", "*") },
 		"default_prefixlen":   func(h *hostile) any { return h.IntN(70) },
@@ -370,15 +471,15 @@ func (h *hostile) prefix() string {
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 
-// The nouns above are all that the API has to offer.
+// The client knows every collection that there is, and it is there.
 func TestHostileKnowsAllNouns(t *testing.T) {
-	w := newWorld(t, storetest.SQLite(t))
-	for _, n := range nouns {
-		if got := w.do("admin", "GET", "/v2.0/"+n.path, "", nil); got.Code != 200 {
-			t.Errorf("%s: %d", n.path, got.Code)
+	h := newHostile(t, storetest.SQLite(t), 1)
+	for _, n := range h.nouns {
+		if n.within != "" || strings.HasPrefix(n.path, "qos/alias_") { // whose lists are nowhere
+			continue
 		}
-		if slices.Contains(n.attrs, "") {
-			t.Errorf("%s: an attribute without a name", n.path)
+		if got := h.do("admin", "GET", "/v2.0/"+n.path, "", nil); got.Code != 200 {
+			t.Errorf("%s: %d", n.path, got.Code)
 		}
 	}
 }
