@@ -28,6 +28,6 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(upCommand(), plugCommand(), unplugCommand(), demoCommand(), shellCommand())
+	root.AddCommand(upCommand(), policyCommand(), plugCommand(), unplugCommand(), demoCommand(), shellCommand())
 	return root
 }

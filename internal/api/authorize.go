@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -61,7 +63,10 @@ func (j *judge[T]) attr(name string) any {
 			j.doc = map[string]any{}
 		}
 	}
-	return j.doc[name]
+	if x, ok := j.doc[name]; ok {
+		return x
+	}
+	return j.computed(name)
 }
 
 func (j *judge[T]) parent() parent {
@@ -161,4 +166,44 @@ func (r *served[T]) hiddenFrom(rq *httpRequest, doc []byte) ([]string, error) {
 		}
 	}
 	return hidden, nil
+}
+
+// judged reports whether the rule that says who may see a noun is an operator's own.
+// Then it is asked for every row; the built-in rules are conditions of the queries.
+func (r *served[T]) judged(rq *httpRequest) bool {
+	return rq.s.Policy.Overridden("get_" + r.rule())
+}
+
+// admits asks the rule whether the caller may see a noun.
+func (r *served[T]) admits(rq *httpRequest, tx *store.Tx, v *T) (bool, error) {
+	j := &judge[T]{r: r, rq: rq, tx: tx, noun: v}
+	ok := rq.s.Policy.Allow("get_"+r.rule(), rq.caller, j.attr)
+	return ok && j.failed == nil, j.failed
+}
+
+// admitsRow is admits for a stored document.
+func (r *served[T]) admitsRow(rq *httpRequest, tx *store.Tx, doc []byte) (bool, error) {
+	if !r.judged(rq) {
+		return true, nil
+	}
+	v := new(T)
+	if err := json.Unmarshal(doc, v); err != nil {
+		return false, fmt.Errorf("reading a row for policy: %w", err)
+	}
+	return r.admits(rq, tx, v)
+}
+
+// computed is an attribute that is not kept with the noun, as the table computes it.
+func (j *judge[T]) computed(name string) any {
+	var out any
+	q := store.Query{Where: []store.Cond{store.Eq("id", base(j.noun).ID)}, Compute: []string{name}}
+	render := j.r.Table.Renderers(q.Compute)
+	if len(render) == 0 {
+		return nil
+	}
+	j.failed = cmp.Or(j.failed, j.r.Table.Rows(j.tx, q, func(row store.Row) error {
+		renderExtra(row.Extra, render)
+		return json.Unmarshal(row.Extra[0], &out)
+	}))
+	return out
 }

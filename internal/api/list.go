@@ -53,6 +53,9 @@ func (r *served[T]) writeRows(rq *httpRequest, q store.Query, p *page, out *list
 	var v *view
 	var line []byte
 	return r.Table.Rows(tx, q, func(row store.Row) error {
+		if shown, err := r.admitsRow(rq, tx, row.Doc); err != nil || !shown {
+			return err
+		}
 		if v == nil {
 			var err error
 			if v, err = r.viewOf(rq, row.Doc); err != nil {

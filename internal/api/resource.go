@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -149,7 +150,7 @@ func (r *served[T]) reach(rq *httpRequest) []store.Cond {
 		}
 		return where
 	}
-	if c := r.Table.VisibleTo(rq.caller); c.SQL != "" && !r.ReadAll {
+	if c := r.Table.VisibleTo(rq.caller); c.SQL != "" && !r.ReadAll && !r.judged(rq) {
 		return []store.Cond{c}
 	}
 	return nil
@@ -303,7 +304,14 @@ func (r *served[T]) load(rq *httpRequest, tx *store.Tx, id string) (*T, error) {
 			return nil, r.Table.Missing(id)
 		}
 	}
-	return r.Table.Get(tx, id)
+	v, err := r.Table.Get(tx, id)
+	if err != nil || !r.judged(rq) {
+		return v, err
+	}
+	if shown, err := r.admits(rq, tx, v); err != nil || !shown {
+		return nil, cmp.Or(err, r.Table.Missing(id))
+	}
+	return v, nil
 }
 
 func (r *served[T]) update(rq *httpRequest, id string) error {

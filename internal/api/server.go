@@ -24,6 +24,9 @@ type Policy interface {
 	// AttributeRule is the rule for one attribute, as "create_network:shared", if
 	// there is one.
 	AttributeRule(action, resource, attr string) (rule string, ok bool)
+	// Overridden reports whether an operator has put the rule in the place of the
+	// built-in one.
+	Overridden(rule string) bool
 }
 
 // Quota says whether a project may have n more of a resource.

@@ -55,7 +55,10 @@ func (r *served[T]) show(rq *httpRequest, id string) error {
 	found := false
 	names, render := r.Table.Attributes(q.Compute), r.Table.Renderers(q.Compute)
 	err := r.Table.Rows(tx, q, func(row store.Row) error {
-		found = true
+		var err error
+		if found, err = r.admitsRow(rq, tx, row.Doc); err != nil || !found {
+			return err
+		}
 		v, err := r.viewOf(rq, row.Doc)
 		if err != nil {
 			return err

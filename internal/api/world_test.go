@@ -50,9 +50,12 @@ type world struct {
 	cloud *cloud.Cloud
 }
 
-func newWorld(t *testing.T, db *store.DB) *world {
+func newWorld(t *testing.T, db *store.DB) *world { return newWorldRuled(t, db, nil) }
+
+// newWorldRuled is a world with an operator's rules.
+func newWorldRuled(t *testing.T, db *store.DB, overrides map[string]string) *world {
 	t.Helper()
-	rules, err := policy.New(nil)
+	rules, err := policy.New(overrides)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"slices"
@@ -17,6 +18,8 @@ type Enforcer struct {
 	rules  map[string]*rule
 	attrs  map[attrKey]string
 	unused []string // overrides of rules that nobody asks for
+
+	overridden map[string]bool
 }
 
 type attrKey struct{ action, resource, attr string }
@@ -50,7 +53,7 @@ func Load(path string) (*Enforcer, error) {
 }
 
 func build(overrides map[string]any) (*Enforcer, error) {
-	e := &Enforcer{rules: map[string]*rule{}, attrs: map[attrKey]string{}}
+	e := &Enforcer{rules: map[string]*rule{}, attrs: map[attrKey]string{}, overridden: map[string]bool{}}
 	for name, text := range defaults() {
 		if err := e.add(name, text); err != nil {
 			return nil, err
@@ -61,6 +64,7 @@ func build(overrides map[string]any) (*Enforcer, error) {
 		if err := e.add(name, overrides[name]); err != nil {
 			return nil, err
 		}
+		e.overridden[name] = builtin[name] == nil || builtin[name].text != e.rules[name].text
 	}
 	asked := e.link()
 	for name := range overrides {
@@ -153,6 +157,20 @@ func (e *Enforcer) AttributeRule(action, resource, attr string) (string, bool) {
 	name, ok := e.attrs[attrKey{action, resource, attr}]
 	return name, ok
 }
+
+// Rules are the rules in force with their texts, in order of name.
+func (e *Enforcer) Rules() iter.Seq2[string, string] {
+	return func(yield func(name, text string) bool) {
+		for _, name := range slices.Sorted(maps.Keys(e.rules)) {
+			if !yield(name, e.rules[name].text) {
+				return
+			}
+		}
+	}
+}
+
+// Overridden reports whether a rule is not the built-in one.
+func (e *Enforcer) Overridden(rule string) bool { return e.overridden[rule] }
 
 // Problems is what is odd about the rules, for the operator to read: a rule that is
 // asked for by another and does not exist, a rule that refers to itself, an

@@ -1,0 +1,79 @@
+package api_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/store/storetest"
+)
+
+// An operator's rule about who sees a noun narrows and widens what lists, shows and
+// changes find.
+func TestOperatorsOwnRules(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldRuled(t, db, map[string]string{
+			"get_network":    "role:admin or (project_id:%(project_id)s and not 'hidden':%(name)s) or field:networks:shared=True",
+			"get_router":     "role:reader",
+			"get_port":       "role:admin or project_id:%(network:project_id)s",
+			"get_subnetpool": "!",
+		})
+		make := func(user, path, body string) string {
+			t.Helper()
+			rec := w.do(user, "POST", "/v2.0/"+path, body, nil)
+			if rec.Code != 201 {
+				t.Fatalf("%s: %d %s", path, rec.Code, rec.Body)
+			}
+			return firstID(rec.Body.Bytes())
+		}
+		plain := make("alice", "networks", `{"network":{"name":"plain"}}`)
+		hidden := make("alice", "networks", `{"network":{"name":"hidden"}}`)
+		shared := make("admin", "networks", `{"network":{"name":"shared","shared":true}}`)
+		router := make("alice", "routers", `{"router":{"name":"r"}}`)
+		foreign := make("bob", "ports", `{"port":{"network_id":"`+shared+`"}}`)
+		mine := make("alice", "ports", `{"port":{"network_id":"`+plain+`"}}`)
+
+		sees := func(user, path string, want ...string) {
+			t.Helper()
+			var doc map[string][]struct{ ID string }
+			rec := w.do(user, "GET", "/v2.0/"+path, "", nil)
+			if err := json.Unmarshal(rec.Body.Bytes(), &doc); err != nil {
+				t.Fatalf("%s: %s", path, rec.Body)
+			}
+			var got []string
+			for _, list := range doc {
+				for _, v := range list {
+					got = append(got, v.ID)
+				}
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s sees %v of %s, not %v", user, got, path, want)
+			}
+		}
+		answers := func(user, method, path string, want int) {
+			t.Helper()
+			body := map[string]string{"PUT": `{"network":{"description":"x"}}`}[method]
+			if rec := w.do(user, method, "/v2.0/"+path, body, nil); rec.Code != want {
+				t.Errorf("%s %s %s: %d, not %d", user, method, path, rec.Code, want)
+			}
+		}
+		sees("alice", "networks", plain, shared)
+		sees("bob", "networks", shared)
+		sees("admin", "networks", plain, hidden, shared)
+		answers("alice", "GET", "networks/"+hidden, 404)
+		answers("alice", "PUT", "networks/"+hidden, 404)
+		answers("alice", "PUT", "networks/"+plain, 200)
+		sees("bob", "routers", router)
+		answers("bob", "GET", "routers/"+router, 200)
+		sees("bob", "ports")
+		answers("bob", "GET", "ports/"+foreign, 404)
+		sees("alice", "ports", mine)
+		answers("admin", "GET", "ports/"+foreign, 200)
+		pool := make("alice", "subnetpools", `{"subnetpool":{"name":"p","prefixes":["10.0.0.0/8"]}}`)
+		sees("alice", "subnetpools")
+		answers("admin", "GET", "subnetpools/"+pool, 404)
+	})
+}
