@@ -52,6 +52,10 @@ $(PEERS): build
 race:
 	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
 
+# Sixteen clients at once for a minute, on each database.
+stress:
+	$(GO) test ./internal/api -run 'TestStress$$' -stress 60s -timeout 10m -v
+
 bench: build
 	$(GO) run ./bench
 
