@@ -5,7 +5,7 @@ export CGO_ENABLED = 0
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test-keystone build run demo test test-differential race bench lint fuzz clean
+.PHONY: stress test-keystone build run demo test test-differential race bench lint fuzz clean
 
 build:
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/weft ./cmd/weft
