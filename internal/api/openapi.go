@@ -37,7 +37,7 @@ func (s *Server) OpenAPI() ([]byte, error) {
 	for _, d := range s.described {
 		ops := object{}
 		for _, m := range d.methods {
-			ops[strings.ToLower(m)] = operation(d.summary, "default", successes[m], object{"type": "object"})
+			ops[strings.ToLower(m)] = operation(d.summary, "default", successes[m], object{})
 		}
 		withParameters(d.path, ops)
 		paths["/v2.0/"+d.path] = ops
@@ -146,21 +146,19 @@ func (r *served[T]) document(paths, schemas object) {
 	r.documentBelow(paths, one)
 }
 
-// documentBelow adds the verbs of single nouns, and their tags.
+// documentBelow adds the verbs of single nouns, and their tags. What handlers serve
+// below a noun has to be described.
 func (r *served[T]) documentBelow(paths object, one string) {
 	for name, a := range r.Actions {
 		method := "put"
 		if a.Method != "" {
 			method = strings.ToLower(a.Method)
 		}
-		op := operation(strings.ReplaceAll(name, "_", " "), r.Singular, "200", object{"type": "object"})
+		op := operation(strings.ReplaceAll(name, "_", " "), r.Singular, "200", object{})
 		if method == "put" {
 			op["requestBody"] = object{"required": true, "content": jsonContent(object{"type": "object"})}
 		}
 		paths[one+"/"+name] = withParameters(one, object{method: op})
-	}
-	for name := range r.Below {
-		paths[one+"/"+name] = withParameters(one, object{"get": operation(strings.ReplaceAll(name, "-", " "), r.Singular, "200", object{"type": "object"})})
 	}
 	if r.schema.byName["tags"] == nil {
 		return
