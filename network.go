@@ -12,7 +12,6 @@ type Network struct {
 	PortSecurity          bool           `json:"port_security_enabled"`
 	IsDefault             bool           `json:"is_default"`
 	DNSDomain             string         `json:"dns_domain"`
-	VLANTransparent       *bool          `json:"vlan_transparent"`
 	QoSPolicyID           ID             `json:"qos_policy_id"`
 	AvailabilityZoneHints List[string]   `json:"availability_zone_hints"`
 	*Provider                            // how a network of one segment travels; nil when there are several

@@ -31,6 +31,9 @@ type Port struct {
 	DataPlaneStatus ID                  `json:"data_plane_status"`
 	DeviceProfile   ID                  `json:"device_profile"`
 	NUMAPolicy      ID                  `json:"numa_affinity_policy"`
+	Hints           map[string]any      `json:"hints"`
+	HardwareOffload ID                  `json:"hardware_offload_type"`
+	TrustedVIF      *bool               `json:"trusted"` // shown in the profile, too
 	HostID          string              `json:"binding:host_id"`
 	VNICType        string              `json:"binding:vnic_type"`
 	VIFType         string              `json:"binding:vif_type"`

@@ -258,7 +258,9 @@ func (r *served[T]) shownSchema() object {
 		}
 		schema := object{}
 		if t, ok := fields[a.Name]; ok {
-			schema = goSchema(t)
+			if schema = goSchema(t); t.Kind() == reflect.Map && a.Type.Nullable {
+				schema["type"] = []any{"object", "null"}
+			}
 		} else if a.Type.Name != "any" {
 			schema = clone(a.Type.schema())
 		}

@@ -131,7 +131,7 @@ func FloatingIPs(svc RouterService) *Resource[weft.FloatingIP] {
 			row("port_id", "CUVF", nil, uuidType.orNull()),
 			row("fixed_ip_address", "CUVFS", nil, ipAddress.orNull()),
 			row("status", "VFS", Unset, text(16))),
-			ext("dns-integration", row("dns_name", "CV", "", lower(255)), row("dns_domain", "CV", "", lower(255))),
+			ext("dns-integration", row("dns_name", "CV", "", relativeName), row("dns_domain", "CV", "", domainName)),
 			ext("qos-fip", row("qos_policy_id", "CUV", nil, uuidType.orNull())),
 			ext("qos-fip-network-policy", row("qos_network_policy_id", "V", Unset, anyType)),
 			ext("fip-port-details", row("port_details", "V", Unset, anyType)),

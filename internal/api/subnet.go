@@ -11,7 +11,7 @@ func Subnets(svc *core.Service) *Resource[weft.Subnet] {
 	modes := oneOf(weft.DHCPv6Stateful, weft.DHCPv6Stateless, weft.SLAAC)
 	return &Resource[weft.Subnet]{
 		Singular: "subnet", Plural: "subnets", Table: store.Subnets,
-		Implements: []string{"subnet-service-types"},
+		Implements: []string{"subnet-dns-publish-fixed-ip", "subnet-service-types"},
 		Attrs: table(ident(), standard(), tagged(),
 			[]Attr{
 				row("name", "CUVFS", "", text(255)),

@@ -21,6 +21,10 @@ const (
 // NetworkNotFound, MacAddressInUse, those of addresses (see ipam.Assign), of port
 // security and address pairs, and of security groups.
 func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error {
+	offload(p)
+	if _, err := s.overrideMAC(nil, p); err != nil {
+		return err
+	}
 	v, err := look(tx, p.NetworkID, p.MAC)
 	if err != nil {
 		return err
@@ -29,6 +33,9 @@ func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 		return err
 	}
 	if err := checkDevice(tx, p); err != nil {
+		return err
+	}
+	if err := s.checkName(p); err != nil {
 		return err
 	}
 	if err := s.chooseMAC(tx, v, p); err != nil {
@@ -89,8 +96,8 @@ func (s *Service) bind(tx *store.Tx, v *view, p *weft.Port, revision int64) erro
 	if p.VNICType == "" {
 		p.VNICType = "normal"
 	}
-	if p.Profile == nil {
-		p.Profile = map[string]any{}
+	if err := settleProfile(p); err != nil {
+		return err
 	}
 	if p.HostID != "" {
 		p.BoundRevision = revision
@@ -116,17 +123,34 @@ func checkDevice(tx *store.Tx, p *weft.Port) error {
 // new MAC of a bound port, UnsupportedPortDeviceOwner for one of a port of the
 // network itself, PortSecurityPortHasSecurityGroup.
 func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) error {
+	if err := settleProfile(p); err != nil {
+		return err
+	}
+	overridden, err := s.overrideMAC(old, p)
+	if err != nil {
+		return err
+	}
 	v, err := look(tx, p.NetworkID, p.MAC)
 	if err != nil {
 		return err
+	}
+	if p.DNSName != old.DNSName {
+		if err := s.checkName(p); err != nil {
+			return err
+		}
 	}
 	if old.DeviceOwner != p.DeviceOwner || old.DeviceID != p.DeviceID {
 		if err := checkDevice(tx, p); err != nil {
 			return err
 		}
 	}
-	if err := s.changeMAC(tx, v, old, p); err != nil {
-		return err
+	switch {
+	case !overridden:
+		if err := s.changeMAC(tx, v, old, p); err != nil {
+			return err
+		}
+	case v.macTaken && p.MAC != old.MAC:
+		return macInUse(p)
 	}
 	if err := s.readdress(tx, v, old, p, given); err != nil {
 		return err
@@ -138,7 +162,7 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 		p.ExtraDHCPOpts = mergeOptions(old.ExtraDHCPOpts, p.ExtraDHCPOpts)
 	}
 	p.DNSAssignment = s.assignNames(p)
-	moved := old.HostID != p.HostID || old.VNICType != p.VNICType || !sameProfile(old.Profile, p.Profile)
+	moved := rebinds(old, p)
 	if moved {
 		p.Status = weft.StatusDown
 		if err := s.bind(tx, v, p, old.Revision+1); err != nil {

@@ -73,7 +73,7 @@ func TestCreatePortRefusals(t *testing.T) {
 			"PortSecurityAndIPRequiredForSecurityGroups", "Port security must be enabled and port must have an IP address in order to use security groups."},
 		{"pairs without port security", weft.Port{NetworkID: n.ID, AllowedPairs: []weft.AddressPair{{IPAddress: "10.0.0.3"}}}, []string{"allowed_address_pairs", "port_security_enabled"}, nil,
 			"AddressPairAndPortSecurityRequired", "Port Security must be enabled in order to have allowed address pairs on a port."},
-		{"doubled pair", weft.Port{NetworkID: n.ID, AllowedPairs: []weft.AddressPair{{IPAddress: "10.0.0.3"}, {IPAddress: "10.0.0.3/32"}}}, []string{"allowed_address_pairs"}, nil,
+		{"doubled pair", weft.Port{NetworkID: n.ID, AllowedPairs: []weft.AddressPair{{IPAddress: "10.0.0.3"}, {IPAddress: "10.0.0.3"}}}, []string{"allowed_address_pairs"}, nil,
 			"DuplicateAddressPairInRequest", ""},
 		{"too many pairs", weft.Port{NetworkID: n.ID, AllowedPairs: make([]weft.AddressPair, 11)}, []string{"allowed_address_pairs"}, nil,
 			"AllowedAddressPairExhausted", "The number of allowed address pair exceeds the maximum 10."},

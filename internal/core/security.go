@@ -1,8 +1,6 @@
 package core
 
 import (
-	"strings"
-
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
 )
@@ -90,12 +88,11 @@ func (s *Service) checkPairs(p *weft.Port) error {
 		if pair.MAC.IsZero() {
 			pair.MAC = p.MAC
 		}
-		key := weft.AddressPair{IPAddress: pair.Prefix().String(), MAC: pair.MAC}
-		if seen[key] {
+		if seen[*pair] {
 			return weft.Errorf(weft.BadRequest, "DuplicateAddressPairInRequest",
 				"Request contains duplicate address pair: mac_address %s ip_address %s.", pair.MAC, pair.IPAddress)
 		}
-		seen[key] = true
+		seen[*pair] = true
 	}
 	return nil
 }
@@ -133,22 +130,4 @@ func optionKey(o weft.ExtraDHCPOpt) string {
 		return "6 " + o.Name
 	}
 	return "4 " + o.Name
-}
-
-// assignNames is the names under which the port's addresses are known. A name
-// given to the port counts only if the operator has chosen a domain.
-func (s *Service) assignNames(p *weft.Port) []weft.DNSAssignment {
-	out := make([]weft.DNSAssignment, 0, len(p.FixedIPs))
-	domain := s.cfg.DNSDomain
-	if !strings.HasSuffix(domain, ".") {
-		domain += "."
-	}
-	for _, ip := range p.FixedIPs {
-		name := "host-" + strings.NewReplacer(".", "-", ":", "-").Replace(ip.IPAddress.String())
-		if p.DNSName != "" && domain != DefaultDNSDomain {
-			name = p.DNSName
-		}
-		out = append(out, weft.DNSAssignment{IPAddress: ip.IPAddress, Hostname: name, FQDN: name + "." + domain})
-	}
-	return out
 }
