@@ -90,13 +90,3 @@ func (rq *httpRequest) matches(param, value string) bool {
 	}
 	return len(want) == 0
 }
-
-// ServiceProviders lists who provides routers: weft itself.
-func ServiceProviders(rq *httpRequest, rest []string) error {
-	if rq.r.Method != http.MethodGet || len(rest) > 0 {
-		return notAllowed(rq.r.Method)
-	}
-	writeJSON(rq.w, http.StatusOK, map[string]any{"service_providers": []any{
-		map[string]any{"service_type": "L3_ROUTER_NAT", "name": "single_node", "default": true}}})
-	return nil
-}

@@ -22,7 +22,7 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 	return &Resource[weft.Router]{
 		Singular: "router", Plural: "routers", Table: store.Routers,
 		Implements: []string{"ext-gw-mode", "extraroute", "extraroute-atomic", "l3-port-ip-change-not-allowed", "qos-gateway-ip", "router", "router_availability_zone",
-			"dvr", "l3-ha", "router-admin-state-down-before-update"},
+			"dvr", "l3-flavors", "l3-ha", "router-admin-state-down-before-update"},
 		Attrs: table(ident(), standard(), tagged(), ext("router",
 			row("name", "CUVFS", "", text(255)),
 			row("admin_state_up", "CUVFS", true, boolean),
@@ -34,7 +34,7 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 				row("availability_zones", "V", Unset, anyType)),
 			ext("dvr", row("distributed", "CUV", Unset, boolean.orNull())),
 			ext("l3-ha", row("ha", "CUV", Unset, boolean.orNull())),
-			ext("l3-flavors", row("flavor_id", "CVS", nil, uuidType.orNull())),
+			ext("l3-flavors", row("flavor_id", "CVS", nil, anyText.orNull())),
 		),
 		Create: func(tx *store.Tx, r *weft.Router, rq Request) error { return svc.CreateRouter(tx, r, withMembers(rq)) },
 		Update: func(tx *store.Tx, old, r *weft.Router, rq Request) error {

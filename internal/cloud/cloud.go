@@ -13,6 +13,7 @@ import (
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/cascade"
 	"github.com/weftnet/weft/internal/core"
+	"github.com/weftnet/weft/internal/flavor"
 	"github.com/weftnet/weft/internal/l3"
 	"github.com/weftnet/weft/internal/localip"
 	"github.com/weftnet/weft/internal/logging"
@@ -55,6 +56,7 @@ type Cloud struct {
 	Segments *segment.Service
 	Trunks   *trunk.Service
 	Cascade  *cascade.Service
+	Flavors  *flavor.Service
 	cfg      Config
 }
 
@@ -67,6 +69,11 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c.Core = core.New(cfg.Core, drivers)
 	c.L3 = l3.New(c.Core, cfg.L3)
 	c.L3.Networks = haNetworks{c.Core}
+	c.Flavors = flavor.New(flavor.Providers())
+	c.L3.KindOf = func(tx *store.Tx, id string) (l3.Kind, error) {
+		p, err := c.Flavors.Provider(tx, id)
+		return l3.Kind{Provider: p.Name, Distributed: p.Distributed, HA: p.HA}, err
+	}
 	c.Core.DefaultGroup, c.Core.CheckGroups = c.Groups.DefaultGroup, c.Groups.CheckGroups
 	c.Trunks = trunk.New(c.Core)
 	c.Core.PortDeleting = append(c.Core.PortDeleting, c.Trunks.PortDeleting)
@@ -126,7 +133,7 @@ func (c *Cloud) Register(s *api.Server) {
 	s.Special("network-ip-availabilities", api.NetworkIPAvailabilities, "network-ip-availability")
 	s.Special("quotas", api.Quotas(c.Quota), "quotas", "quota_details", "quota-check-limit")
 	s.Special("availability_zones", api.AvailabilityZones, "availability_zone", "availability_zone_filter")
-	s.Special("service-providers", api.ServiceProviders, "service-type")
+	api.RegisterFlavors(s, c.Flavors)
 	s.Describe("extensions", "The extensions that this server has.", "GET")
 	s.Describe("extensions/{alias}", "One of them.", "GET")
 	s.Describe("ports/{port_id}/bindings", "The bindings of a port to hosts.", "GET", "POST")
@@ -148,7 +155,6 @@ func (c *Cloud) Register(s *api.Server) {
 	s.Describe("quotas/{project_id}/default", "The quotas of projects that have none of their own.", "GET")
 	s.Describe("quotas/{project_id}/details", "The quotas of a project, and what it uses.", "GET")
 	s.Describe("availability_zones", "The zones of the agents.", "GET")
-	s.Describe("service-providers", "Who provides advanced services.", "GET")
 }
 
 // Watch is to be called now and then: it moves what dead agents leave behind, and

@@ -68,6 +68,8 @@ var rules = []rule{
 	{"internal/core", "internal/qos", nil, "core offers hooks; qos is wired to them in internal/cloud"},
 	{"internal/qos", "internal/core", nil, "siblings meet through the interfaces they declare"},
 	{"internal/qos", "internal/api", nil, "services do not know how they are called"},
+	{"internal/l3", "internal/flavor", nil, "siblings meet through the hooks they declare"},
+	{"internal/flavor", "internal/", []string{"internal/store"}, "flavors stand for kinds of services; they know none of them"},
 	{"internal/sharing", "internal/", []string{"internal/store"}, "services share by it; it knows none of them"},
 	{"internal/ml2", "internal/core", nil, "drivers do not know who asks them"},
 	{"internal/api", "internal/agent", nil, "the API never touches a host"},

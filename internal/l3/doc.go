@@ -37,6 +37,9 @@ type Service struct {
 	// Networks is set before the first highly available router.
 	Networks Networks
 
+	// KindOf is the kind of router that a flavor stands for. Nil knows no flavors.
+	KindOf func(tx *store.Tx, flavorID string) (Kind, error)
+
 	// CheckQoS refuses that the caller replaces a QoS policy by another; either may
 	// be "". Nil allows all.
 	CheckQoS func(tx *store.Tx, old, policy weft.ID) error

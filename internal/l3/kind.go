@@ -23,6 +23,52 @@ const (
 	givenHA          = "ha"
 )
 
+// Kind is what a flavor says about a router.
+type Kind struct {
+	Provider        string
+	Distributed, HA bool
+}
+
+// fits refuses a request for another kind of router than the provider has.
+func (k Kind) fits(r *weft.Router, given weft.Given) error {
+	word := map[bool]string{true: "True", false: "False"}
+	switch {
+	case given[givenDistributed] && r.Distributed != k.Distributed:
+		return weft.Invalid("Provider %s does not support distributed=%s", k.Provider, word[r.Distributed])
+	case given[givenHA] && r.HA != k.HA:
+		return weft.Invalid("Provider %s does not support ha=%s", k.Provider, word[r.HA])
+	}
+	return nil
+}
+
+// checkFlavor refuses a flavor that cannot be had, or not for the router that is
+// asked for. As in Neutron it does not say what kind the router is: the request does.
+func (s *Service) checkFlavor(tx *store.Tx, r *weft.Router, given weft.Given) error {
+	if r.FlavorID == "" {
+		return nil
+	}
+	if s.KindOf == nil {
+		return store.Flavors.Missing(string(r.FlavorID))
+	}
+	kind, err := s.KindOf(tx, string(r.FlavorID))
+	if err != nil {
+		return err
+	}
+	return kind.fits(r, given)
+}
+
+// keepFlavor refuses to change the kind of a router that was made by a flavor.
+func (s *Service) keepFlavor(tx *store.Tx, old, r *weft.Router, given weft.Given) error {
+	if old.FlavorID == "" || !given[givenDistributed] && !given[givenHA] {
+		return nil
+	}
+	err := s.checkFlavor(tx, r, given)
+	if weft.IsType(err, "InvalidInput") {
+		return weft.Invalid("Changing the 'ha' and 'distributed' attributes on a router associated with a flavor is not supported")
+	}
+	return err
+}
+
 // chooseKind settles what a request leaves open about the kind of a new router.
 func (s *Service) chooseKind(r *weft.Router, given weft.Given) {
 	if !given[givenDistributed] {

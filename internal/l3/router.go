@@ -27,8 +27,8 @@ func (s *Service) CreateRouter(tx *store.Tx, r *weft.Router, given weft.Given) e
 	if err := checkHints(tx, r); err != nil {
 		return err
 	}
-	if r.FlavorID != "" {
-		return weft.Errorf(weft.NotFound, "FlavorNotFound", "Flavor %s could not be found.", r.FlavorID)
+	if err := s.checkFlavor(tx, r, given); err != nil {
+		return err
 	}
 	if r.ID == "" {
 		r.ID = uuid.NewString() // the gateway's port names it
@@ -70,6 +70,9 @@ func checkHints(tx *store.Tx, r *weft.Router) error {
 // InvalidRoutes, RoutesExhausted, BadRequest when the kind of the router is to change
 // while it is up.
 func (s *Service) UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Given) error {
+	if err := s.keepFlavor(tx, old, r, given); err != nil {
+		return err
+	}
 	if err := changeKind(old, r, given); err != nil {
 		return err
 	}

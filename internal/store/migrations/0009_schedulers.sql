@@ -19,3 +19,19 @@ CREATE TABLE ha_vrids (
 CREATE INDEX ha_vrids_router ON ha_vrids (router_id);
 ALTER TABLE routers ADD COLUMN ha INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE routers ADD COLUMN distributed INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE service_profiles (
+  id TEXT PRIMARY KEY, project_id TEXT NOT NULL, revision BIGINT NOT NULL, doc TEXT NOT NULL,
+  description TEXT NOT NULL, driver TEXT NOT NULL, enabled INTEGER NOT NULL, metainfo TEXT NOT NULL
+);
+CREATE TABLE flavors (
+  id TEXT PRIMARY KEY, project_id TEXT NOT NULL, revision BIGINT NOT NULL, doc TEXT NOT NULL,
+  name TEXT NOT NULL, description TEXT NOT NULL, service_type TEXT NOT NULL, enabled INTEGER NOT NULL
+);
+-- A flavor's profiles. The row of a new flavor comes before them.
+CREATE TABLE flavor_profiles (
+  flavor_id TEXT NOT NULL REFERENCES flavors (id), profile_id TEXT NOT NULL REFERENCES service_profiles (id),
+  PRIMARY KEY (flavor_id, profile_id)
+);
+CREATE INDEX flavor_profiles_profile ON flavor_profiles (profile_id);
+CREATE INDEX routers_flavor ON routers (flavor_id);
