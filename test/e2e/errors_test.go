@@ -66,7 +66,7 @@ var refusals = []refusal{
 	{"a boolean", "member", "POST", "networks", `{"network":{"admin_state_up":"maybe"}}`, 400, invalid, input + "'maybe' cannot be converted to boolean.", nil},
 	{"a boolean of 2", "member", "PUT", "networks/{net}", `{"network":{"admin_state_up":2}}`, 400, invalid, input + "'2' cannot be converted to boolean.", nil},
 	{"an integer", "member", "POST", "subnets", `{"subnet":{"network_id":"{net}","cidr":"10.9.0.0/24","ip_version":"six"}}`, 400, invalid, input + "'six' is not an integer.", nil},
-	{"a value out of a list", "member", "POST", "subnets", `{"subnet":{"network_id":"{net}","cidr":"10.9.0.0/24","ip_version":5}}`, 400, bad, "Invalid input for ip_version. Reason: '5' is not in [4, 6].", nil},
+	{"a value out of a list", "member", "POST", "subnets", `{"subnet":{"network_id":"{net}","cidr":"10.9.0.0/24","ip_version":5}}`, 400, bad, "Invalid input for ip_version. Reason: 5 is not in valid_values.", nil},
 	{"a UUID", "member", "POST", "ports", `{"port":{"network_id":"x"}}`, 400, bad, "Invalid input for network_id. Reason: 'x' is not a valid UUID.", nil},
 	{"a name that is none", "member", "PUT", "networks/{net}", `{"network":{"name":null}}`, 400, bad, "Invalid input for name. Reason: 'None' is not a valid string.", nil},
 	{"a name too long", "member", "PUT", "networks/{net}", `{"network":{"name":"{long}"}}`, 400, bad, "Invalid input for name. Reason: '{long}' exceeds maximum length of 255.", nil},
