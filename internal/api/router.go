@@ -34,6 +34,8 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 				row("availability_zones", "V", Unset, anyType)),
 			ext("dvr", row("distributed", "CUV", Unset, boolean.orNull())),
 			ext("l3-ha", row("ha", "CUV", Unset, boolean.orNull())),
+			ext("expose-l3-conntrack-helper", row("conntrack_helpers", "V", Unset, anyType)),
+			ext("l3-ext-ndp-proxy", row("enable_ndp_proxy", "CUVF", Unset, boolean.orNull())),
 			ext("l3-flavors", row("flavor_id", "CVS", nil, anyText.orNull())),
 		),
 		Create: func(tx *store.Tx, r *weft.Router, rq Request) error { return svc.CreateRouter(tx, r, withMembers(rq)) },
@@ -122,7 +124,7 @@ func gatewayMember(m map[string]any, name string, v any) string {
 func FloatingIPs(svc RouterService) *Resource[weft.FloatingIP] {
 	return &Resource[weft.FloatingIP]{
 		Singular: "floatingip", Plural: "floatingips", Table: store.FloatingIPs,
-		Implements: []string{"fip-port-details", "qos-fip", "qos-fip-network-policy"},
+		Implements: []string{"fip-port-details", "floatingip-autodelete-internal", "qos-fip", "qos-fip-network-policy"},
 		Attrs: table(ident(), standard(), tagged(), ext("router",
 			row("floating_ip_address", "CVFS", nil, ipAddress.orNull()),
 			row("subnet_id", "C", nil, uuidType.orNull()),
@@ -134,6 +136,7 @@ func FloatingIPs(svc RouterService) *Resource[weft.FloatingIP] {
 			ext("dns-integration", row("dns_name", "CV", "", relativeName), row("dns_domain", "CV", "", domainName)),
 			ext("qos-fip", row("qos_policy_id", "CUV", nil, uuidType.orNull())),
 			ext("qos-fip-network-policy", row("qos_network_policy_id", "V", Unset, anyType)),
+			ext("expose-port-forwarding-in-fip", row("port_forwardings", "V", Unset, anyType)),
 			ext("fip-port-details", row("port_details", "V", Unset, anyType)),
 		),
 		Create: func(tx *store.Tx, f *weft.FloatingIP, rq Request) error {

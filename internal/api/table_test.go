@@ -13,8 +13,11 @@ import (
 // which not every resource shows.
 var unshown = map[string][]string{
 	"port":       {"bound_revision"},
-	"router":     {"gw_port_id", "l3_host", "service_type_id", "enable_ndp_proxy"},
+	"router":     {"gw_port_id", "l3_host", "service_type_id"},
 	"floatingip": {"floating_port_id"},
+
+	"port_forwarding":  {"floatingip_id"},
+	"conntrack_helper": {"router_id"},
 }
 
 // requestOnly are attributes of requests that are not kept.

@@ -19,6 +19,7 @@ import (
 	"github.com/weftnet/weft/internal/logging"
 	"github.com/weftnet/weft/internal/metering"
 	"github.com/weftnet/weft/internal/ml2"
+	"github.com/weftnet/weft/internal/nat"
 	"github.com/weftnet/weft/internal/qos"
 	"github.com/weftnet/weft/internal/quota"
 	"github.com/weftnet/weft/internal/secgroup"
@@ -50,6 +51,7 @@ type Cloud struct {
 	Groups   *secgroup.Service
 	Quota    *quota.Service
 	QoS      *qos.Service
+	NAT      *nat.Service
 	Local    *localip.Service
 	Logs     logging.Service
 	Meters   metering.Service
@@ -89,10 +91,26 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c.Core.PortUpdating = append(c.Core.PortUpdating, c.QoS.PortUpdating)
 	c.Cascade = cascade.New(c.Core, c.L3)
 	c.Local = localip.New(c.Core)
+	c.wireNAT()
 	c.Core.PortDeleting = append(c.Core.PortDeleting, c.Local.PortDeleting, c.Logs.PortDeleting)
 	c.Groups.Deleting = append(c.Groups.Deleting, c.Logs.GroupDeleting)
 	c.Cascade.PortLeaving = append(c.Cascade.PortLeaving, c.Local.Leave)
 	return c
+}
+
+// wireNAT has port forwardings, helpers and NDP proxies follow what they rest on.
+func (c *Cloud) wireNAT() {
+	c.NAT = nat.New(c.L3)
+	c.L3.RouterSaving = append(c.L3.RouterSaving, c.NAT.RouterSaving)
+	c.L3.RouterDeleting = append(c.L3.RouterDeleting, c.NAT.RouterDeleting)
+	c.L3.GatewayChanging = append(c.L3.GatewayChanging, c.NAT.GatewayChanging)
+	c.L3.InterfaceRemoving = append(c.L3.InterfaceRemoving, c.NAT.InterfaceRemoving)
+	c.L3.PortAssociating = append(c.L3.PortAssociating, c.NAT.PortAssociating)
+	c.L3.FloatingIPLeading = append(c.L3.FloatingIPLeading, c.NAT.FloatingIPLeading)
+	c.Core.PortUpdating = append(c.Core.PortUpdating, c.NAT.PortUpdating)
+	c.Core.PortDeleting = append(c.Core.PortDeleting, c.NAT.PortDeleting)
+	c.Cascade.AddressLeaving = append(c.Cascade.AddressLeaving, c.NAT.LeaveFloatingIP)
+	c.Cascade.RouterLeaving = append(c.Cascade.RouterLeaving, c.NAT.LeaveRouter)
 }
 
 // Prepare brings the database in line with the configuration. Call it once, before
@@ -118,6 +136,10 @@ func (c *Cloud) Register(s *api.Server) {
 	api.Register(s, api.SecurityGroupRules(c.Groups))
 	api.Register(s, routers)
 	api.Register(s, api.FloatingIPs(c.L3))
+	api.Register(s, api.PortForwardings(c.NAT))
+	api.Register(s, api.ConntrackHelpers(c.NAT))
+	api.Register(s, api.NDPProxies(c.NAT))
+	api.RegisterFloatingIPPools(s)
 	api.RegisterQoS(s, c.QoS)
 	api.Register(s, api.RBACPolicies(sharing.Policies{}))
 	api.RegisterAgents(s, api.Agents(c.cfg.AgentDownTime), api.Schedules{DHCP: c.Core, L3: c.L3, Networks: networks, Routers: routers})
@@ -134,6 +156,7 @@ func (c *Cloud) Register(s *api.Server) {
 	s.Special("quotas", api.Quotas(c.Quota), "quotas", "quota_details", "quota-check-limit")
 	s.Special("availability_zones", api.AvailabilityZones, "availability_zone", "availability_zone_filter")
 	api.RegisterFlavors(s, c.Flavors)
+	s.Describe("floatingip_pools", "The subnets that floating IPs come from.", "GET")
 	s.Describe("extensions", "The extensions that this server has.", "GET")
 	s.Describe("extensions/{alias}", "One of them.", "GET")
 	s.Describe("ports/{port_id}/bindings", "The bindings of a port to hosts.", "GET", "POST")

@@ -43,6 +43,15 @@ type Service struct {
 	// CheckQoS refuses that the caller replaces a QoS policy by another; either may
 	// be "". Nil allows all.
 	CheckQoS func(tx *store.Tx, old, policy weft.ID) error
+
+	// Hooks of services that rest on routers and floating IPs. Set them before the
+	// first request.
+	RouterSaving      []func(tx *store.Tx, old, r *weft.Router, given weft.Given) error // its gateway is settled; old is nil for a new one
+	RouterDeleting    []func(tx *store.Tx, r *weft.Router) error
+	GatewayChanging   []func(tx *store.Tx, r *weft.Router, want *weft.Gateway) error // on its network; want is nil when it goes
+	InterfaceRemoving []func(tx *store.Tx, r *weft.Router, sub *weft.Subnet) error
+	PortAssociating   []func(tx *store.Tx, p *weft.Port) error       // that a floating IP is to lead to
+	FloatingIPLeading []func(tx *store.Tx, f *weft.FloatingIP) error // one that there is, to a port or away
 }
 
 // Config is what an operator may choose.

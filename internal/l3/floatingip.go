@@ -78,8 +78,9 @@ func ipv4Of(p *weft.Port) []weft.FixedIP {
 }
 
 // UpdateFloatingIP stores a changed floating IP. A port_id that is given associates
-// it anew, or if it is null takes it away; without one the association stays. The
-// QoS policy, in contrast, goes unless it is given, as in Neutron. Errors: those of
+// it anew, or if it is null takes it away; without one the association stays, except
+// that an update of nothing takes it away, as Neutron promises its older clients.
+// The QoS policy goes unless it is given, as in Neutron too. Errors: those of
 // associate, QosPolicyNotFound.
 func (s *Service) UpdateFloatingIP(tx *store.Tx, old, f *weft.FloatingIP, given weft.Given) error {
 	if !given["qos_policy_id"] {
@@ -93,12 +94,20 @@ func (s *Service) UpdateFloatingIP(tx *store.Tx, old, f *weft.FloatingIP, given 
 	if given["fixed_ip_address"] {
 		fixed = f.FixedIPAddress.Addr
 	}
-	port := f.PortID
+	port, ported := f.PortID, given["port_id"]
+	if len(given) == 0 {
+		port, ported = "", true
+	}
 	f.PortID, f.FixedIPAddress, f.RouterID, f.Status = old.PortID, old.FixedIPAddress, old.RouterID, old.Status
 	if fixed.IsValid() && (!given["port_id"] || port == "") {
 		return withoutPort()
 	}
-	if given["port_id"] {
+	if ported && (port != "" || old.PortID != "") {
+		if port != "" {
+			if err := s.leading(tx, f); err != nil {
+				return err
+			}
+		}
 		f.PortID = port
 		if err := s.associate(tx, f, fixed); err != nil {
 			return err
@@ -108,6 +117,15 @@ func (s *Service) UpdateFloatingIP(tx *store.Tx, old, f *weft.FloatingIP, given 
 		}
 	}
 	return store.FloatingIPs.Update(tx, f)
+}
+
+func (s *Service) leading(tx *store.Tx, f *weft.FloatingIP) error {
+	for _, hook := range s.FloatingIPLeading {
+		if err := hook(tx, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func withoutPort() error {
@@ -129,6 +147,11 @@ func (s *Service) associate(tx *store.Tx, f *weft.FloatingIP, fixed netip.Addr) 
 	p, err := visible(tx, store.Ports, string(f.PortID))
 	if err != nil {
 		return err
+	}
+	for _, hook := range s.PortAssociating {
+		if err := hook(tx, p); err != nil {
+			return err
+		}
 	}
 	ip, err := target(tx, f, p, fixed)
 	if err != nil {
@@ -182,6 +205,12 @@ func onlyIPv4(p *weft.Port) (weft.FixedIP, error) {
 	}
 }
 
+// RouterFor is the router that leads from a subnet of a port to an external
+// network, or ExternalGatewayForFloatingIPNotFound.
+func (s *Service) RouterFor(tx *store.Tx, p *weft.Port, subnetID, networkID string) (string, error) {
+	return routerBetween(tx, p, subnetID, networkID)
+}
+
 // routerBetween is the router that leads from a subnet to an external network. The
 // one that has the subnet's gateway address comes first; looking for it touches
 // one address, whatever the size of the network.
@@ -229,6 +258,9 @@ func unassociated(tx *store.Tx, f *weft.FloatingIP, p *weft.Port, fixed netip.Ad
 
 // DeleteFloatingIP removes a floating IP and gives its address back.
 func (s *Service) DeleteFloatingIP(tx *store.Tx, f *weft.FloatingIP) error {
+	if err := s.leading(tx, f); err != nil {
+		return err
+	}
 	if err := store.FloatingIPs.Delete(tx, f); err != nil {
 		return err
 	}

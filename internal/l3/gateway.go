@@ -131,6 +131,9 @@ func (s *Service) moveGateway(tx *store.Tx, r *weft.Router, want *weft.Gateway) 
 	if _, err := externalSubnets(tx, want); err != nil {
 		return err
 	}
+	if err := s.gatewayChanging(tx, r, want); err != nil {
+		return err
+	}
 	r.Gateway.EnableSNAT, r.Gateway.QoSPolicyID = want.EnableSNAT, want.QoSPolicyID
 	if !differs(r.Gateway.ExternalFixedIPs, want.ExternalFixedIPs) {
 		return nil
@@ -145,6 +148,15 @@ func (s *Service) moveGateway(tx *store.Tx, r *weft.Router, want *weft.Gateway) 
 		return err
 	}
 	r.Gateway.ExternalFixedIPs = p.FixedIPs
+	return nil
+}
+
+func (s *Service) gatewayChanging(tx *store.Tx, r *weft.Router, want *weft.Gateway) error {
+	for _, hook := range s.GatewayChanging {
+		if err := hook(tx, r, want); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -184,6 +196,9 @@ func addressesOf(ips []weft.FixedIP) map[netip.Addr]bool {
 func (s *Service) closeGateway(tx *store.Tx, r *weft.Router) error {
 	if r.GatewayPortID == "" {
 		return nil
+	}
+	if err := s.gatewayChanging(tx, r, nil); err != nil {
+		return err
 	}
 	used, err := tx.Exists("SELECT 1 FROM floatingips WHERE router_id = ?", r.ID)
 	if err != nil {

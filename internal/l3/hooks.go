@@ -182,7 +182,7 @@ func (s *Service) NetworkDeleting(tx *store.Tx, n *weft.Network) error {
 	if !n.External {
 		return nil
 	}
-	fips, err := store.FloatingIPs.Find(tx, store.Eq("floating_network_id", n.ID), store.Eq("port_id", ""))
+	fips, err := store.FloatingIPs.Find(tx, store.Eq("floating_network_id", n.ID), store.Eq("port_id", ""), store.Eq("router_id", ""))
 	if err != nil {
 		return err
 	}

@@ -274,6 +274,11 @@ func (s *Service) dispensable(tx *store.Tx, r *weft.Router, a *attachments, ids 
 		if !slices.Contains(ids, sub.ID) {
 			continue
 		}
+		for _, hook := range s.InterfaceRemoving {
+			if err := hook(tx, r, sub); err != nil {
+				return err
+			}
+		}
 		within := func(addr netip.Addr) bool { return addr.IsValid() && sub.CIDR.Contains(addr) }
 		if i := slices.IndexFunc(fips, func(f *weft.FloatingIP) bool { return within(f.FixedIPAddress.Addr) }); i >= 0 {
 			return weft.Errorf(weft.Conflict, "RouterInterfaceInUseByFloatingIP",

@@ -44,6 +44,9 @@ func (s *Service) CreateRouter(tx *store.Tx, r *weft.Router, given weft.Given) e
 			return err
 		}
 	}
+	if err := s.saving(tx, nil, r, given); err != nil {
+		return err
+	}
 	if err := s.settle(tx, nil, r); err != nil {
 		return err
 	}
@@ -91,10 +94,22 @@ func (s *Service) UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Giv
 			return err
 		}
 	}
+	if err := s.saving(tx, old, r, given); err != nil {
+		return err
+	}
 	if err := s.settle(tx, old, r); err != nil {
 		return err
 	}
 	return store.Routers.Update(tx, r)
+}
+
+func (s *Service) saving(tx *store.Tx, old, r *weft.Router, given weft.Given) error {
+	for _, hook := range s.RouterSaving {
+		if err := hook(tx, old, r, given); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeleteRouter removes a router and its gateway. Errors: RouterInUse while it has
@@ -118,6 +133,11 @@ func (s *Service) DeleteRouter(tx *store.Tx, r *weft.Router) error {
 	kind.HA, kind.Distributed = false, false
 	if err := s.settle(tx, r, kind); err != nil {
 		return err
+	}
+	for _, hook := range s.RouterDeleting {
+		if err := hook(tx, r); err != nil {
+			return err
+		}
 	}
 	return store.Routers.Delete(tx, r)
 }

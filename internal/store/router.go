@@ -25,6 +25,7 @@ var Routers = Table[weft.Router]{
 	},
 	Computed: []Computed{
 		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentL3, "t.host_id")},
+		conntrackHelpers,
 	},
 }.Ready()
 
@@ -45,6 +46,7 @@ var FloatingIPs = Table[weft.FloatingIP]{
 	Computed: []Computed{
 		qosNetworkPolicy("floating_network_id"),
 		{Attr: "port_details", SQL: "(SELECT p.doc FROM ports p WHERE p.id = t.port_id)", Render: portDetails},
+		portForwardings,
 	},
 }.Ready()
 
