@@ -135,7 +135,7 @@ func openstackclient() suite {
 // names to things in different processes. Of the cloud layer only that is run which
 // needs no compute service.
 func openstacksdk() suite {
-	return functional{suite: "openstacksdk", program: "openstack", workers: 1, parts: []part{
+	return functional{suite: "openstacksdk", program: "openstack", workers: 1, env: []string{"OS_TEST_TIMEOUT=60"}, parts: []part{
 		{"openstack/tests/functional/network", "."},
 		{"openstack/tests/functional/cloud", `test_(network|port|qos_\w+|quotas\.TestNetworkQuotas|router|security_groups)\.`},
 	}}
