@@ -21,6 +21,16 @@ import (
 // patience is how long weft may take to become ready, or to end.
 const patience = time.Minute
 
+// configuration is what upstream's jobs configure for these suites.
+const configuration = `[ml2_type_vlan]
+network_vlan_ranges = public
+[quotas]
+quota_floatingip = 500
+quota_router = 100
+quota_security_group = 150
+quota_security_group_rule = 1000
+`
+
 // cloud is a running weft, furnished as DevStack leaves a cloud: that is what the
 // suites are written for.
 type cloud struct {
@@ -56,12 +66,16 @@ func startCloud(ctx context.Context, program, dir, log string) (*cloud, error) {
 }
 
 func (c *cloud) start(program string) error {
+	conf := filepath.Join(c.dir, "weft.conf")
+	if err := os.WriteFile(conf, []byte(configuration), 0o600); err != nil {
+		return err
+	}
 	out, err := os.Create(c.log)
 	if err != nil {
 		return err
 	}
 	defer out.Close()
-	c.cmd = exec.Command(program, "up", "--state-dir", filepath.Join(c.dir, "state"), "--physnet", "public:public0")
+	c.cmd = exec.Command(program, "up", "--config", conf, "--state-dir", filepath.Join(c.dir, "state"), "--physnet", "public:public0")
 	c.cmd.Stdout, c.cmd.Stderr = out, out
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := c.cmd.Start(); err != nil {

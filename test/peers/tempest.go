@@ -86,6 +86,7 @@ port_admin_state_change = true
 available_type_drivers = flat,vlan,local,vxlan
 provider_vlans = public
 agent_availability_zone = nova
+q_agent = linuxbridge
 create_shared_resources = true
 `, dir, a.Username, a.Password, a.ProjectName, a.ProjectDomainName, a.AuthURL, c.external)
 }
