@@ -21,6 +21,7 @@ type AddressGroupService interface {
 func AddressGroups(svc AddressGroupService) *Resource[weft.AddressGroup] {
 	return &Resource[weft.AddressGroup]{
 		Singular: "address_group", Plural: "address_groups", Path: "address-groups", Table: store.AddressGroups,
+		Discreet:   true,
 		Implements: []string{"address-group", "rbac-address-group", "security-groups-remote-address-group"},
 		Attrs: table(ident(), ext("address-group",
 			row("name", "CUVFS", "", text(255)),

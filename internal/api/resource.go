@@ -45,6 +45,10 @@ type Resource[T any] struct {
 	Actions map[string]Action[T]                     // /{path}/{id}/{action}
 	Below   map[string]Handler                       // what else is at /{path}/{id}/{name}
 	ReadAll bool                                     // every caller sees every row
+
+	// Discreet: who may not update what is shared with him is told that it is not
+	// there. So does Neutron where a noun does not show that it is shared.
+	Discreet bool
 }
 
 // Within places a resource below another, as port forwardings are below their
@@ -355,7 +359,9 @@ func (r *served[T]) change(rq *httpRequest, tx *store.Tx, id string, in Request)
 	if err := overlay(v, in.Values); err != nil {
 		return nil, err
 	}
-	if err := r.mayWrite(rq, tx, "update", v, in, old); err != nil {
+	if err := r.mayWrite(rq, tx, "update", v, in, old); weft.IsKind(err, weft.Forbidden) && r.Discreet {
+		return nil, notFound()
+	} else if err != nil {
 		return nil, err
 	}
 	if err := r.Update(tx, old, v, in); err != nil {

@@ -33,7 +33,8 @@ func (r *served[T]) tagParent(rq *httpRequest, tx *store.Tx, id, action string) 
 		return nil, err
 	}
 	if action != "get" {
-		if err := r.mayWrite(rq, tx, "update", v, Request{}, v); err != nil {
+		j := &judge[T]{r: r, rq: rq, tx: tx, noun: v}
+		if err := j.allow("update_" + r.rule() + ":tags"); err != nil {
 			return nil, err
 		}
 	}

@@ -134,10 +134,10 @@ func (n noun) addTo(out map[string]string) {
 		}
 	}
 	if n.tagged {
-		// Tags are seen with the object, and changed like it.
+		// Tags are seen with the object, and changed like it or by its owner.
 		out["get_"+n.name+":tags"] = anybody
 		for _, action := range []string{"create_", "update_", "delete_"} {
-			out[action+n.name+":tags"] = n.update
+			out[action+n.name+":tags"] = adminOrMember + " or " + n.update
 		}
 	}
 }

@@ -28,7 +28,8 @@ func networks() []noun {
 			delete: adminOrMember + " or " + netMember,
 		}.withTags().with(
 			attr{"segment_id", "cgu", admin},
-			attr{"service_types", "cu", admin},
+			// Neutron has rules of these names, for admins, and never asks them.
+			attr{"service_types", "cu", adminOrMember + " or " + netMember},
 		),
 		admins("segment"),
 		admins("network_segment_range").withTags(),

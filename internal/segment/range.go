@@ -60,7 +60,8 @@ func checkRange(tx *store.Tx, r *weft.NetworkSegmentRange) error {
 
 // UpdateRange stores what changed. Errors beside those of creation:
 // NetworkSegmentRangeDefaultReadOnly, and NetworkSegmentRangeReferencedByProject
-// when a segment that is in use would fall out of the range.
+// when a segment that is in use would fall out of the range or, as Neutron has it,
+// become its first or last.
 func (s *Service) UpdateRange(tx *store.Tx, old, r *weft.NetworkSegmentRange) error {
 	if err := writable(old); err != nil {
 		return err
@@ -68,7 +69,7 @@ func (s *Service) UpdateRange(tx *store.Tx, old, r *weft.NetworkSegmentRange) er
 	if err := checkRange(tx, r); err != nil {
 		return err
 	}
-	if err := unreferenced(tx, old, store.Where("t.segmentation_id < ? OR t.segmentation_id > ?", r.Minimum, r.Maximum)); err != nil {
+	if err := unreferenced(tx, old, store.Where("t.segmentation_id <= ? OR t.segmentation_id >= ?", r.Minimum, r.Maximum)); err != nil {
 		return err
 	}
 	return store.NetworkSegmentRanges.Update(tx, r)

@@ -17,8 +17,9 @@ type shareable struct {
 	owner   func(tx *store.Tx, id string) (project string, err error)
 	users   string // selects project_id and object_id of what depends on the access
 	// relied is in the place of users: it refuses, while something depends on it, to
-	// take from the target the access that the policy gives.
-	relied func(tx *store.Tx, p *weft.RBACPolicy) error
+	// take from the target the access that the policy gives and to give it to next, a
+	// project or "".
+	relied func(tx *store.Tx, p *weft.RBACPolicy, next string) error
 	// may refuses, with InvalidInput, targets that could not use the object; nil: none.
 	may func(tx *store.Tx, p *weft.RBACPolicy) error
 }
@@ -95,10 +96,10 @@ func (Policies) CreateRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
 	if err := onlyPolicy(tx, p); err != nil {
 		return err
 	}
-	if err := store.RBACPolicies.Insert(tx, p); err != nil || p.Action != weft.AccessExternal {
+	if err := store.RBACPolicies.Insert(tx, p); err != nil {
 		return err
 	}
-	return becomeExternal(tx, p.ObjectID)
+	return followPolicies(tx, p)
 }
 
 // Share gives every project access to an object, or ends that: what the attribute
@@ -112,7 +113,7 @@ func Share(tx *store.Tx, object, id string, shared bool) error {
 		return err
 	}
 	if !shared {
-		if err := kind.release(tx, p); err != nil {
+		if err := kind.release(tx, p, ""); err != nil {
 			return err
 		}
 		return store.RBACPolicies.Delete(tx, p)
@@ -190,12 +191,29 @@ func onlyPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
 	return err
 }
 
-func becomeExternal(tx *store.Tx, id string) error {
-	n, err := store.Networks.Get(tx, id)
+// followPolicies lets a network whose policies have changed follow: it is external
+// while it is shared as external with anybody, or while gateways are on it, and its
+// revision grows.
+func followPolicies(tx *store.Tx, p *weft.RBACPolicy) error {
+	if p.ObjectType != "network" {
+		return nil
+	}
+	if p.Action != weft.AccessExternal {
+		return store.Networks.Touch(tx, p.ObjectID)
+	}
+	n, err := store.Networks.Get(tx, p.ObjectID)
 	if err != nil {
 		return err
 	}
-	n.External = true
+	external, err := tx.Exists(`SELECT 1 FROM rbac_policies WHERE object_id = ? AND object_type = 'network' AND action = 'access_as_external'
+		UNION ALL SELECT 1 FROM ports WHERE network_id = ? AND device_owner = 'network:router_gateway'`, n.ID, n.ID)
+	if err != nil {
+		return err
+	}
+	if external == n.External {
+		return store.Networks.Touch(tx, n.ID)
+	}
+	n.External = external
 	return store.Networks.Update(tx, n)
 }
 
@@ -213,24 +231,30 @@ func (Policies) UpdateRBACPolicy(tx *store.Tx, old, p *weft.RBACPolicy) error {
 		return err
 	}
 	if p.TargetTenant != "*" {
-		if err := reliedOn(tx, kind, old); err != nil {
+		if err := reliedOn(tx, kind, old, p.TargetTenant); err != nil {
 			return err
 		}
 	}
-	return store.RBACPolicies.Update(tx, p)
+	if err := store.RBACPolicies.Update(tx, p); err != nil {
+		return err
+	}
+	return followPolicies(tx, p)
 }
 
 // DeleteRBACPolicy ends the sharing; RbacPolicyInUse while something depends on it.
 func (Policies) DeleteRBACPolicy(tx *store.Tx, p *weft.RBACPolicy) error {
-	if err := reliedOn(tx, shareables[p.ObjectType], p); err != nil {
+	if err := reliedOn(tx, shareables[p.ObjectType], p, ""); err != nil {
 		return err
 	}
-	return store.RBACPolicies.Delete(tx, p)
+	if err := store.RBACPolicies.Delete(tx, p); err != nil {
+		return err
+	}
+	return followPolicies(tx, p)
 }
 
 // reliedOn refuses, with RbacPolicyInUse, to end what something depends on.
-func reliedOn(tx *store.Tx, kind shareable, p *weft.RBACPolicy) error {
-	err := kind.release(tx, p)
+func reliedOn(tx *store.Tx, kind shareable, p *weft.RBACPolicy, next string) error {
+	err := kind.release(tx, p, next)
 	var why *weft.Error
 	if errors.As(err, &why) && why.Kind == weft.Conflict {
 		return inUse(p.ObjectID, why.Message)
@@ -240,7 +264,7 @@ func reliedOn(tx *store.Tx, kind shareable, p *weft.RBACPolicy) error {
 
 // networkRelied looks for ports of a project that the network is shared with, or
 // for routers that have their gateway on it.
-func networkRelied(tx *store.Tx, p *weft.RBACPolicy) error {
+func networkRelied(tx *store.Tx, p *weft.RBACPolicy, next string) error {
 	n, err := store.Networks.Get(tx, p.ObjectID)
 	if err != nil {
 		return err
@@ -248,8 +272,11 @@ func networkRelied(tx *store.Tx, p *weft.RBACPolicy) error {
 	if p.Action == weft.AccessShared {
 		return checkUnshare(tx, n, p.TargetTenant)
 	}
+	if p.TargetTenant == "*" && n.IsDefault {
+		return weft.Errorf(weft.Conflict, "InvalidInput", "Default external networks must be shared to everyone.")
+	}
 	used, err := tx.Exists(`SELECT 1 FROM routers t JOIN ports g ON g.id = t.gw_port_id WHERE g.network_id = ? AND t.project_id <> ?
-		AND (? = '*' OR t.project_id = ?) AND `+otherwise("network", weft.AccessExternal, "g.network_id"), n.ID, n.ProjectID, p.TargetTenant, p.TargetTenant, p.TargetTenant)
+		AND (? = '*' OR t.project_id = ?) AND `+otherwise("network", weft.AccessExternal, "g.network_id"), n.ID, next, p.TargetTenant, p.TargetTenant, p.TargetTenant)
 	if err == nil && used {
 		err = weft.Errorf(weft.Conflict, "InvalidInput", "There are routers attached to this network that depend on this policy for access.")
 	}
@@ -259,9 +286,9 @@ func networkRelied(tx *store.Tx, p *weft.RBACPolicy) error {
 // release refuses to take from the target of a policy the access it gives while
 // something depends on it. As in Neutron the owner's own use counts when the access of
 // everybody is to end, and the attribute shared is refused like the RBAC policy.
-func (k shareable) release(tx *store.Tx, p *weft.RBACPolicy) error {
+func (k shareable) release(tx *store.Tx, p *weft.RBACPolicy, next string) error {
 	if k.relied != nil {
-		return k.relied(tx, p)
+		return k.relied(tx, p, next)
 	}
 	owner, err := k.owner(tx, p.ObjectID)
 	if err != nil || owner == p.TargetTenant {

@@ -22,8 +22,12 @@ import (
 const patience = time.Minute
 
 // configuration is what upstream's jobs configure for these suites.
-const configuration = `[ml2_type_vlan]
+const configuration = `[DEFAULT]
+dns_domain = openstackgate.local.
+[ml2_type_vlan]
 network_vlan_ranges = public
+[ml2_type_vxlan]
+vni_ranges = 1:2000
 [quotas]
 quota_floatingip = 500
 quota_router = 100
@@ -39,7 +43,8 @@ type cloud struct {
 	cmd      *exec.Cmd
 	ended    chan struct{}
 	clouds   client.Clouds
-	external string // id of the network "public"
+	external string   // id of the network "public"
+	aliases  []string // of the extensions it announces
 }
 
 // startCloud starts weft with its state in dir and what it prints in the file log.
@@ -149,6 +154,9 @@ func (c *cloud) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.ask(ctx, admin); err != nil {
+		return err
+	}
 	demo, err := client.Connect(ctx, filepath.Join(c.dir, "state", "clouds.yaml"), "weft-demo")
 	if err != nil {
 		return err
@@ -185,6 +193,16 @@ func (c *cloud) furnish(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ask looks up which extensions are announced.
+func (c *cloud) ask(ctx context.Context, by *client.Client) error {
+	type extension struct{ Alias string }
+	all, err := client.List[extension](ctx, by, "extensions", "")
+	for _, e := range all {
+		c.aliases = append(c.aliases, e.Alias)
+	}
+	return err
 }
 
 // admin is how its administrator logs in.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // tempest is tests that the program tempest runs: its own or those of a plugin.
@@ -43,7 +44,7 @@ func (t tempest) play(ctx context.Context, c *cloud, w work) error {
 }
 
 // config is a tempest.conf as DevStack writes it for a cloud of Keystone and Neutron
-// alone: users are made as they are needed, every extension announced is tested.
+// alone: users are made as they are needed, the extensions announced are tested.
 func (t tempest) config(c *cloud, dir string) string {
 	a := c.admin()
 	return fmt.Sprintf(`[DEFAULT]
@@ -78,7 +79,7 @@ public_network_id = %[7]s
 floating_network_name = public
 default_network = 10.0.0.0/8
 [network-feature-enabled]
-api_extensions = all
+api_extensions = %[8]s
 available_features = ipv4_metadata,ipv6_metadata
 ipv6_subnet_attributes = true
 port_admin_state_change = true
@@ -88,5 +89,5 @@ provider_vlans = public
 agent_availability_zone = nova
 q_agent = linuxbridge
 create_shared_resources = true
-`, dir, a.Username, a.Password, a.ProjectName, a.ProjectDomainName, a.AuthURL, c.external)
+`, dir, a.Username, a.Password, a.ProjectName, a.ProjectDomainName, a.AuthURL, c.external, strings.Join(c.aliases, ","))
 }
