@@ -10,7 +10,7 @@ type Network struct {
 	External              bool           `json:"router:external"`
 	MTU                   int            `json:"mtu"`
 	PortSecurity          bool           `json:"port_security_enabled"`
-	IsDefault             bool           `json:"is_default"`
+	IsDefault             *bool          `json:"is_default,omitempty"` // of external networks; see SettleDefault
 	DNSDomain             string         `json:"dns_domain"`
 	QoSPolicyID           ID             `json:"qos_policy_id"`
 	AvailabilityZoneHints List[string]   `json:"availability_zone_hints"`
@@ -33,6 +33,20 @@ func (n *Network) AllSegments() []Provider {
 	}
 	return n.Segments
 }
+
+// SettleDefault makes the network have IsDefault if, and only if, it is external.
+func (n *Network) SettleDefault() {
+	switch {
+	case !n.External:
+		n.IsDefault = nil
+	case n.IsDefault == nil:
+		n.IsDefault = new(bool)
+	}
+}
+
+// Default reports whether it is the external network that projects get unless they
+// choose another.
+func (n *Network) Default() bool { return n.IsDefault != nil && *n.IsDefault }
 
 // Network types.
 const (

@@ -24,7 +24,27 @@ type SecurityGroupRule struct {
 	RemoteGroupID        ID     `json:"remote_group_id"`
 	RemoteAddressGroupID ID     `json:"remote_address_group_id"`
 	Description          string `json:"description"`
+	BelongsToDefault     bool   `json:"belongs_to_default_sg"` // of the default group of a project
 }
+
+// DefaultSecurityGroupRule is a rule that new groups begin with. It belongs to nobody.
+type DefaultSecurityGroupRule struct {
+	Meta
+	Direction            string `json:"direction"`
+	EtherType            string `json:"ethertype"`
+	Protocol             ID     `json:"protocol"`
+	PortRangeMin         *int   `json:"port_range_min"`
+	PortRangeMax         *int   `json:"port_range_max"`
+	RemoteIPPrefix       ID     `json:"remote_ip_prefix"`
+	RemoteGroupID        ID     `json:"remote_group_id"` // ParentGroup is the group that the rule comes into
+	RemoteAddressGroupID ID     `json:"remote_address_group_id"`
+	Description          string `json:"description"`
+	UsedInDefault        bool   `json:"used_in_default_sg"` // of projects
+	UsedInOthers         bool   `json:"used_in_non_default_sg"`
+}
+
+// ParentGroup stands, in a default rule, for the group that the rule comes into.
+const ParentGroup = "PARENT"
 
 // Directions and ether types of rules.
 const (

@@ -30,7 +30,8 @@ func (Groups) UpdateAddressGroup(tx *store.Tx, g *weft.AddressGroup) error {
 // DeleteAddressGroup removes a group and whatever shares it; AddressGroupInUse while
 // a rule names it, whosever the rule is.
 func (Groups) DeleteAddressGroup(tx *store.Tx, g *weft.AddressGroup) error {
-	used, err := tx.Exists("SELECT 1 FROM security_group_rules WHERE remote_address_group_id = ?", g.ID)
+	used, err := tx.Exists(`SELECT 1 FROM security_group_rules WHERE remote_address_group_id = ?
+		UNION ALL SELECT 1 FROM default_security_group_rules WHERE remote_address_group_id = ?`, g.ID, g.ID)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,9 @@ type GroupService interface {
 	CreateRule(tx *store.Tx, r *weft.SecurityGroupRule, given weft.Given) error
 	CheckRules(tx *store.Tx, rules []*weft.SecurityGroupRule) error
 	DeleteRule(tx *store.Tx, r *weft.SecurityGroupRule) error
+	CreateDefaultRule(tx *store.Tx, r *weft.DefaultSecurityGroupRule) error
+	CheckDefaultRules(tx *store.Tx, rules []*weft.DefaultSecurityGroupRule) error
+	DeleteDefaultRule(tx *store.Tx, r *weft.DefaultSecurityGroupRule) error
 }
 
 // SecurityGroups is the table of security groups.
@@ -39,7 +42,7 @@ func SecurityGroups(svc GroupService) *Resource[weft.SecurityGroup] {
 func SecurityGroupRules(svc GroupService) *Resource[weft.SecurityGroupRule] {
 	return &Resource[weft.SecurityGroupRule]{
 		Singular: "security_group_rule", Plural: "security_group_rules", Path: "security-group-rules", Table: store.SecurityGroupRules,
-		Implements: []string{"security-groups-normalized-cidr"},
+		Implements: []string{"security-groups-normalized-cidr", "security-groups-rules-belongs-to-default-sg"},
 		Attrs: table(ident(), standardImmutable(), ext("security-group",
 			row("security_group_id", "CVFSR", Unset, text(36)),
 			row("direction", "CVFSR", Unset, oneOf(weft.Ingress, weft.Egress)),
@@ -50,7 +53,8 @@ func SecurityGroupRules(svc GroupService) *Resource[weft.SecurityGroupRule] {
 			row("remote_ip_prefix", "CVFS", nil, anyText),
 			row("remote_group_id", "CVFS", nil, anyText)),
 			ext("security-groups-remote-address-group", row("remote_address_group_id", "CVFS", nil, anyText)),
-			ext("security-groups-normalized-cidr", row("normalized_cidr", "VFS", Unset, anyText))),
+			ext("security-groups-normalized-cidr", row("normalized_cidr", "VFS", Unset, anyText)),
+			ext("security-groups-rules-belongs-to-default-sg", row("belongs_to_default_sg", "VF", Unset, boolean))),
 		Create: func(tx *store.Tx, r *weft.SecurityGroupRule, rq Request) error {
 			return svc.CreateRule(tx, r, rq.Given)
 		},
@@ -64,6 +68,32 @@ func SecurityGroupRules(svc GroupService) *Resource[weft.SecurityGroupRule] {
 			}
 			return parent{owner: g.ProjectID}, nil
 		},
+	}
+}
+
+// DefaultSecurityGroupRules is the table of the rules that new groups begin with.
+func DefaultSecurityGroupRules(svc GroupService) *Resource[weft.DefaultSecurityGroupRule] {
+	return &Resource[weft.DefaultSecurityGroupRule]{
+		Singular: "default_security_group_rule", Plural: "default_security_group_rules", Path: "default-security-group-rules",
+		Table: store.DefaultSecurityGroupRules, ReadAll: true,
+		Implements: []string{"security-groups-default-rules"},
+		Attrs: table(standardImmutable(), ext("security-groups-default-rules",
+			row("id", "VFS", Unset, uuidType),
+			row("direction", "CVFSR", Unset, oneOf(weft.Ingress, weft.Egress)),
+			row("ethertype", "CVFS", weft.IPv4, anyText),
+			row("protocol", "CVFS", nil, anyText),
+			row("port_range_min", "CVFS", nil, rulePort),
+			row("port_range_max", "CVFS", nil, rulePort),
+			row("remote_ip_prefix", "CVFS", nil, anyText),
+			row("remote_group_id", "CVFS", nil, anyText),
+			row("remote_address_group_id", "CVFS", nil, anyText),
+			row("used_in_default_sg", "CVF", false, boolean),
+			row("used_in_non_default_sg", "CVF", true, boolean))),
+		Create: func(tx *store.Tx, r *weft.DefaultSecurityGroupRule, _ Request) error {
+			return svc.CreateDefaultRule(tx, r)
+		},
+		CreateBulk: svc.CheckDefaultRules,
+		Delete:     svc.DeleteDefaultRule,
 	}
 }
 

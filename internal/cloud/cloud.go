@@ -26,6 +26,7 @@ import (
 	"github.com/weftnet/weft/internal/segment"
 	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
+	"github.com/weftnet/weft/internal/topology"
 	"github.com/weftnet/weft/internal/trunk"
 )
 
@@ -70,7 +71,7 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	cfg.Core.AgentDownTime, cfg.L3.AgentDownTime = cfg.AgentDownTime, cfg.AgentDownTime
 	c.Core = core.New(cfg.Core, drivers)
 	c.L3 = l3.New(c.Core, cfg.L3)
-	c.L3.Networks = haNetworks{c.Core}
+	c.L3.Networks = networkMaker{c.Core}
 	c.Flavors = flavor.New(flavor.Providers())
 	c.L3.KindOf = func(tx *store.Tx, id string) (l3.Kind, error) {
 		p, err := c.Flavors.Provider(tx, id)
@@ -134,6 +135,7 @@ func (c *Cloud) Register(s *api.Server) {
 	api.Register(s, api.AddressGroups(address.Groups{}))
 	api.Register(s, api.SecurityGroups(c.Groups))
 	api.Register(s, api.SecurityGroupRules(c.Groups))
+	api.Register(s, api.DefaultSecurityGroupRules(c.Groups))
 	api.Register(s, routers)
 	api.Register(s, api.FloatingIPs(c.L3))
 	api.Register(s, api.PortForwardings(c.NAT))
@@ -153,6 +155,7 @@ func (c *Cloud) Register(s *api.Server) {
 	api.Register(s, api.MeteringLabelRules(c.Meters))
 	s.Special("log/loggable-resources", api.LoggableResources(c.Logs))
 	s.Special("network-ip-availabilities", api.NetworkIPAvailabilities, "network-ip-availability")
+	s.Special("auto-allocated-topology", api.AutoAllocatedTopology(topology.New(networkMaker{c.Core}, c.L3)), "auto-allocated-topology")
 	s.Special("quotas", api.Quotas(c.Quota), "quotas", "quota_details", "quota-check-limit")
 	s.Special("availability_zones", api.AvailabilityZones, "availability_zone", "availability_zone_filter")
 	api.RegisterFlavors(s, c.Flavors)
@@ -171,6 +174,10 @@ func (c *Cloud) Register(s *api.Server) {
 	s.Describe("network-ip-availabilities", "How many addresses of each network are used.", "GET")
 	s.Describe("network-ip-availabilities/{network_id}", "How many of one network.", "GET")
 	s.Describe("log/loggable-resources", "The types of resources that can be logged.", "GET")
+	s.Describe("network-ip-availabilities", "How many addresses networks have, and how many are taken.", "GET")
+	s.Describe("network-ip-availabilities/{network_id}", "The same of one network.", "GET")
+	s.Describe("auto-allocated-topology", "The caller's topology, made if there is none.", "GET", "DELETE")
+	s.Describe("auto-allocated-topology/{project_id}", "The topology of a project.", "GET", "DELETE")
 	s.Describe("qos/rule-types", "The types of rules that the drivers honour.", "GET")
 	s.Describe("qos/rule-types/{type}", "Who honours one of them, and how.", "GET")
 	s.Describe("quotas", "The projects that have quotas of their own.", "GET")
@@ -189,9 +196,9 @@ func (c *Cloud) Watch(tx *store.Tx) error {
 	return c.L3.FailOver(tx)
 }
 
-// haNetworks lets l3 make networks.
-type haNetworks struct{ *core.Service }
+// networkMaker makes networks and subnets for other services.
+type networkMaker struct{ *core.Service }
 
-func (n haNetworks) CreateSubnet(tx *store.Tx, sn *weft.Subnet, given weft.Given) error {
+func (n networkMaker) CreateSubnet(tx *store.Tx, sn *weft.Subnet, given weft.Given) error {
 	return n.Service.CreateSubnet(tx, sn, core.SubnetRequest{}, given)
 }

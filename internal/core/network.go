@@ -37,6 +37,7 @@ func (s *Service) CreateNetwork(tx *store.Tx, n *weft.Network, _ weft.Given) err
 			return err
 		}
 	}
+	n.SettleDefault()
 	if err := store.Networks.Insert(tx, n); err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ func checkZones(tx *store.Tx, zones []string) error {
 
 // onlyDefault refuses a second default external network.
 func onlyDefault(tx *store.Tx, n *weft.Network) error {
-	if !n.IsDefault || !n.External {
+	if !n.Default() {
 		return nil
 	}
 	other, err := store.Networks.First(tx, store.Eq("is_default", 1), store.Eq("external", 1), store.Where("t.id <> ?", n.ID))
@@ -97,6 +98,7 @@ func (s *Service) UpdateNetwork(tx *store.Tx, old, n *weft.Network, given weft.G
 			return err
 		}
 	}
+	n.SettleDefault()
 	return store.Networks.Update(tx, n)
 }
 

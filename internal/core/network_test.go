@@ -103,11 +103,11 @@ func TestUpdateNetwork(t *testing.T) {
 
 func TestExternalAndShared(t *testing.T) {
 	b := newBench(t)
-	n := &weft.Network{External: true, IsDefault: true}
+	n := &weft.Network{External: true, IsDefault: new(true)}
 	if err := b.createNetwork(n); err != nil {
 		t.Fatal(err)
 	}
-	wantRefusal(t, b.createNetwork(&weft.Network{External: true, IsDefault: true}), "DefaultExternalNetworkExists",
+	wantRefusal(t, b.createNetwork(&weft.Network{External: true, IsDefault: new(true)}), "DefaultExternalNetworkExists",
 		"A default external network already exists: "+n.ID+".")
 	policies := func() (out []string) {
 		all, err := store.RBACPolicies.Find(b.db.Read(t.Context(), b.caller), store.Eq("object_id", n.ID))

@@ -124,6 +124,38 @@ func TestState(t *testing.T) {
 	}
 }
 
+// What an address group holds comes with the rules that name it, and when it changes.
+func TestAddressGroups(t *testing.T) {
+	c := newCloud(t)
+	prefixes := func(texts ...string) (out []netip.Prefix) {
+		for _, p := range texts {
+			out = append(out, netip.MustParsePrefix(p))
+		}
+		return out
+	}
+	c.write(t, func(tx *store.Tx) {
+		insert(t, tx, store.AddressGroups, &weft.AddressGroup{Meta: id("used"), Addresses: prefixes("10.1.0.0/16", "10.0.0.9/32")})
+		insert(t, tx, store.AddressGroups, &weft.AddressGroup{Meta: id("unused"), Addresses: prefixes("10.2.0.0/16")})
+		insert(t, tx, store.SecurityGroupRules, &weft.SecurityGroupRule{Meta: id("rule2"), SecurityGroupID: "web", Direction: weft.Ingress,
+			EtherType: weft.IPv4, RemoteAddressGroupID: "used"})
+	})
+	s := state(t, c.feed("h1"))
+	want := map[string][]netip.Prefix{"clients": prefixes("10.0.0.6/32"), "used": prefixes("10.0.0.9/32", "10.1.0.0/16")}
+	if diff := cmp.Diff(want, s.Members, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
+		t.Errorf("members (-want +got)\n%s", diff)
+	}
+	if r := s.Groups[0].Rules[1]; r.RemoteGroup != "used" {
+		t.Errorf("the rule is %+v", r)
+	}
+	more := func(g *weft.AddressGroup) { g.Addresses = append(g.Addresses, netip.MustParsePrefix("10.3.0.0/16")) }
+	if !wakes(t, c.feed("h1"), c, edit(t, store.AddressGroups, "used", more)) {
+		t.Error("a prefix more does not wake the host")
+	}
+	if wakes(t, c.feed("h1"), c, edit(t, store.AddressGroups, "unused", more)) {
+		t.Error("a group that no rule here names wakes the host")
+	}
+}
+
 // wakes reports whether a change makes the feed give a new state.
 func wakes(t *testing.T, f *Feed, c *cloud, change func(tx *store.Tx)) bool {
 	t.Helper()

@@ -33,7 +33,7 @@ func (s *Service) DefaultGroup(tx *store.Tx, projectID string) (id string, err e
 	return g.ID, err
 }
 
-// CreateGroup stores a new group with the two rules that let everything out, and
+// CreateGroup stores a new group with the rules that new groups begin with, and
 // sees to it that its project has a default group. Errors:
 // SecurityGroupDefaultAlreadyExists for the reserved name, OverQuota for the rules.
 func (s *Service) CreateGroup(tx *store.Tx, g *weft.SecurityGroup, _ weft.Given) error {
@@ -52,29 +52,27 @@ func defaultExists() error {
 	return weft.Errorf(weft.Conflict, "SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
 }
 
-// insert stores a group and the rules every group begins with; a default group
-// also admits what comes from its own members.
-func (s *Service) insert(tx *store.Tx, g *weft.SecurityGroup, members bool) error {
-	directions := []string{weft.Egress}
-	if members {
-		directions = append(directions, weft.Ingress)
+// insert stores a group and the rules that such groups begin with.
+func (s *Service) insert(tx *store.Tx, g *weft.SecurityGroup, isDefault bool) error {
+	which := "used_in_non_default_sg"
+	if isDefault {
+		which = "used_in_default_sg"
 	}
-	if err := s.quota.Check(tx, g.ProjectID, store.SecurityGroupRules.Noun, 2*len(directions)); err != nil {
+	templates, err := store.DefaultSecurityGroupRules.Find(tx, store.Eq(which, 1))
+	if err != nil {
+		return err
+	}
+	if err := s.quota.Check(tx, g.ProjectID, store.SecurityGroupRules.Noun, len(templates)); err != nil {
 		return err
 	}
 	if err := store.SecurityGroups.Insert(tx, g); err != nil {
 		return err
 	}
-	for _, direction := range directions {
-		for _, etherType := range []string{weft.IPv4, weft.IPv6} {
-			r := &weft.SecurityGroupRule{SecurityGroupID: g.ID, Direction: direction, EtherType: etherType}
-			r.ProjectID = g.ProjectID
-			if direction == weft.Ingress {
-				r.RemoteGroupID = weft.ID(g.ID)
-			}
-			if err := store.SecurityGroupRules.Insert(tx, r); err != nil {
-				return err
-			}
+	for _, t := range templates {
+		r := instance(t, g)
+		r.BelongsToDefault = isDefault
+		if err := store.SecurityGroupRules.Insert(tx, r); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -123,6 +121,9 @@ func (s *Service) DeleteGroup(tx *store.Tx, g *weft.SecurityGroup) error {
 		}
 	}
 	if err := deleteRulesOf(tx, g.ID); err != nil {
+		return err
+	}
+	if err := deleteTemplatesOf(tx, g.ID); err != nil {
 		return err
 	}
 	if err := sharing.Unshare(tx, store.SecurityGroups.Noun, g.ID); err != nil {

@@ -39,7 +39,7 @@ func (s *Service) CreateRule(tx *store.Tx, r *weft.SecurityGroupRule, _ weft.Giv
 	if err := checkRemote(tx, r); err != nil {
 		return err
 	}
-	owner, twin, err := surroundings(tx, r)
+	owner, twin, isDefault, err := surroundings(tx, r)
 	if err != nil {
 		return err
 	}
@@ -49,6 +49,7 @@ func (s *Service) CreateRule(tx *store.Tx, r *weft.SecurityGroupRule, _ weft.Giv
 	if twin != "" {
 		return weft.Errorf(weft.Conflict, "SecurityGroupRuleExists", "Security group rule already exists. Rule id is %s.", twin)
 	}
+	r.BelongsToDefault = isDefault
 	if err := store.SecurityGroupRules.Insert(tx, r); err != nil {
 		return err
 	}
@@ -92,10 +93,10 @@ func identify(r *weft.SecurityGroupRule) identity {
 	return id
 }
 
-// surroundings reads, in one statement, whose group a rule is for and which rule
-// of the group says the same already. The error is SecurityGroupNotFound if there
+// surroundings reads, in one statement, whose group a rule is for, which rule of the
+// group says the same already, and whether it is its project's default group. The error is SecurityGroupNotFound if there
 // is no such group.
-func surroundings(tx *store.Tx, r *weft.SecurityGroupRule) (owner, twin string, err error) {
+func surroundings(tx *store.Tx, r *weft.SecurityGroupRule) (owner, twin string, isDefault bool, err error) {
 	id := identify(r)
 	prefixes := []any{string(id.prefix), string(id.prefix), string(id.prefix)}
 	if id.prefix == "" {
@@ -103,15 +104,16 @@ func surroundings(tx *store.Tx, r *weft.SecurityGroupRule) (owner, twin string, 
 	}
 	args := append([]any{id.direction, id.etherType, id.min, id.max, string(id.remoteGroup), string(id.remoteAddrs),
 		id.protocol[0], id.protocol[1]}, prefixes...)
-	found, err := tx.QueryRow(`SELECT g.project_id, COALESCE(r.id, '') FROM security_groups g
+	defaultOf := ""
+	found, err := tx.QueryRow(`SELECT g.project_id, COALESCE(r.id, ''), COALESCE(g.default_of, '') FROM security_groups g
 		LEFT JOIN security_group_rules r ON r.security_group_id = g.id AND r.direction = ? AND r.ethertype = ?
 			AND r.port_range_min = ? AND r.port_range_max = ? AND r.remote_group_id = ? AND r.remote_address_group_id = ?
 			AND r.protocol IN (?, ?) AND r.remote_ip_prefix IN (?, ?, ?)
-		WHERE g.id = ?`, append(args, r.SecurityGroupID), &owner, &twin)
+		WHERE g.id = ?`, append(args, r.SecurityGroupID), &owner, &twin, &defaultOf)
 	if err == nil && !found {
 		err = missingGroup(r.SecurityGroupID)
 	}
-	return owner, twin, err
+	return owner, twin, defaultOf != "", err
 }
 
 // mayAdd refuses rules for a group of somebody else: as missing, or as forbidden

@@ -214,6 +214,7 @@ func followPolicies(tx *store.Tx, p *weft.RBACPolicy) error {
 		return store.Networks.Touch(tx, n.ID)
 	}
 	n.External = external
+	n.SettleDefault()
 	return store.Networks.Update(tx, n)
 }
 
@@ -272,7 +273,7 @@ func networkRelied(tx *store.Tx, p *weft.RBACPolicy, next string) error {
 	if p.Action == weft.AccessShared {
 		return checkUnshare(tx, n, p.TargetTenant)
 	}
-	if p.TargetTenant == "*" && n.IsDefault {
+	if p.TargetTenant == "*" && n.Default() {
 		return weft.Errorf(weft.Conflict, "InvalidInput", "Default external networks must be shared to everyone.")
 	}
 	used, err := tx.Exists(`SELECT 1 FROM routers t JOIN ports g ON g.id = t.gw_port_id WHERE g.network_id = ? AND t.project_id <> ?

@@ -11,7 +11,7 @@ var Networks = Table[weft.Network]{
 		{Name: "admin_state_up", Value: func(n *weft.Network) any { return btoi(n.AdminStateUp) }},
 		{Name: "status", Value: func(n *weft.Network) any { return n.Status }},
 		{Name: "external", Attr: "router:external", Value: func(n *weft.Network) any { return btoi(n.External) }},
-		{Name: "is_default", Value: func(n *weft.Network) any { return btoi(n.IsDefault) }},
+		{Name: "is_default", Value: func(n *weft.Network) any { return btoi(n.Default()) }},
 		{Name: "mtu", Value: func(n *weft.Network) any { return n.MTU }},
 		{Name: "qos_policy_id", Value: func(n *weft.Network) any { return string(n.QoSPolicyID) }},
 	},

@@ -41,8 +41,31 @@ var SecurityGroupRules = Table[weft.SecurityGroupRule]{
 		{Name: "normalized_cidr", Value: func(r *weft.SecurityGroupRule) any { return string(r.NormalizedCIDR) }},
 		{Name: "description", Value: func(r *weft.SecurityGroupRule) any { return r.Description }},
 	},
+	Filters: map[string]Filter{"belongs_to_default_sg": func(_ *weft.Caller, values []any) Cond {
+		in := In("flag", values...)
+		return Where("EXISTS (SELECT 1 FROM (SELECT CASE WHEN g.default_of IS NULL THEN 0 ELSE 1 END AS flag FROM security_groups g WHERE g.id = t.security_group_id) t WHERE "+in.SQL+")", in.Args...)
+	}},
 	Visible: func(c *weft.Caller) Cond {
 		return Where("t.project_id = ? OR t.security_group_id IN (SELECT g.id FROM security_groups g WHERE g.project_id = ?)", c.ProjectID, c.ProjectID)
+	},
+}.Ready()
+
+// DefaultSecurityGroupRules keeps the rules that new groups begin with.
+var DefaultSecurityGroupRules = Table[weft.DefaultSecurityGroupRule]{
+	Name: "default_security_group_rules", Noun: "default_security_group_rule", NotFound: "DefaultSecurityGroupRuleNotFound",
+	Label: "Default Security Group rule", Ending: " does not exist",
+	Columns: []Column[weft.DefaultSecurityGroupRule]{
+		{Name: "direction", Value: func(r *weft.DefaultSecurityGroupRule) any { return r.Direction }},
+		{Name: "ethertype", Value: func(r *weft.DefaultSecurityGroupRule) any { return r.EtherType }},
+		{Name: "protocol", Value: func(r *weft.DefaultSecurityGroupRule) any { return string(r.Protocol) }},
+		{Name: "port_range_min", Value: func(r *weft.DefaultSecurityGroupRule) any { return intOr(r.PortRangeMin, -1) }},
+		{Name: "port_range_max", Value: func(r *weft.DefaultSecurityGroupRule) any { return intOr(r.PortRangeMax, -1) }},
+		{Name: "remote_ip_prefix", Value: func(r *weft.DefaultSecurityGroupRule) any { return string(r.RemoteIPPrefix) }},
+		{Name: "remote_group_id", Value: func(r *weft.DefaultSecurityGroupRule) any { return string(r.RemoteGroupID) }},
+		{Name: "remote_address_group_id", Value: func(r *weft.DefaultSecurityGroupRule) any { return string(r.RemoteAddressGroupID) }},
+		{Name: "description", Value: func(r *weft.DefaultSecurityGroupRule) any { return r.Description }},
+		{Name: "used_in_default_sg", Value: func(r *weft.DefaultSecurityGroupRule) any { return btoi(r.UsedInDefault) }},
+		{Name: "used_in_non_default_sg", Value: func(r *weft.DefaultSecurityGroupRule) any { return btoi(r.UsedInOthers) }},
 	},
 }.Ready()
 

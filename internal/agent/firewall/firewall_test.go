@@ -115,6 +115,35 @@ func TestRemoteGroup(t *testing.T) {
 	a.expect(b, 53, true, "a member by a prefix")
 }
 
+// The prefixes of an address group may lie in each other, and be everything.
+func TestAddressGroup(t *testing.T) {
+	w := newWorld(t, netA)
+	a, b := w.vm("a", netA, "10.0.0.1", 1, "out"), w.vm("b", netA, "10.0.0.2", 2, "g")
+	groups := []host.Group{group("out"), group("g", host.Rule{ID: "r", Ingress: true, Protocol: unix.IPPROTO_UDP, Min: 53, Max: 53, RemoteGroup: "addresses"})}
+	for _, c := range []struct {
+		when     string
+		prefixes []string
+		want     bool
+	}{
+		{"no prefix", nil, false},
+		{"others'", []string{"10.0.1.0/24", "10.0.0.2/32", "2001:db8::/32"}, false},
+		{"its network", []string{"10.0.0.0/24", "10.0.1.0/24"}, true},
+		{"nested ones", []string{"10.0.0.0/30", "10.0.0.0/24", "10.0.0.1/32"}, true},
+		{"the outer gone", []string{"10.0.0.0/30", "10.0.0.9/32"}, true},
+		{"only a neighbour", []string{"10.0.0.8/30", "10.0.0.9/32"}, false},
+		{"half of the world", []string{"0.0.0.0/1"}, true},
+		{"all other IPv6", []string{"::/0"}, false},
+		{"everything", []string{"0.0.0.0/0"}, true},
+	} {
+		w.state.Members = map[string][]netip.Prefix{"addresses": nil}
+		for _, p := range c.prefixes {
+			w.state.Members["addresses"] = append(w.state.Members["addresses"], netip.MustParsePrefix(p))
+		}
+		w.converge(groups...)
+		a.expect(b, 53, c.want, c.when)
+	}
+}
+
 func TestSpoofing(t *testing.T) {
 	w := newWorld(t, netA)
 	a, b := w.vm("a", netA, "10.0.0.1", 1, "g"), w.vm("b", netA, "10.0.0.2", 2)

@@ -238,9 +238,7 @@ func (f *filter) chains() {
 			if r.RemoteGroup == "" {
 				return
 			}
-			if name := memberSet(r.IPv6, r.RemoteGroup); remotes[name].Name == "" {
-				remotes[name] = f.memberSet(name, r)
-			}
+			f.memberSets(r, remotes)
 		})
 	}
 	for _, name := range slices.Sorted(maps.Keys(remotes)) {
@@ -248,16 +246,26 @@ func (f *filter) chains() {
 	}
 }
 
-func (f *filter) memberSet(name string, r *host.Rule) nft.Set {
-	kind := nft.IPv4
+// memberSets adds the sets of a rule's remote group: of its addresses, and of its
+// prefixes by their length.
+func (f *filter) memberSets(r *host.Rule, sets map[string]nft.Set) {
+	kind, longest := nft.IPv4, 32
 	if r.IPv6 {
-		kind = nft.IPv6
+		kind, longest = nft.IPv6, 128
 	}
-	s := newSet(name, kind)
-	for _, m := range f.state.Members[r.RemoteGroup] {
-		if m.IsSingleIP() && m.Addr().Is6() == r.IPv6 {
-			s.add(nft.Addr(m.Addr()))
+	if sets[memberSet(r.IPv6, r.RemoteGroup, longest)].Name != "" {
+		return
+	}
+	for _, bits := range append(f.compiler.lengths(r), longest) {
+		if bits == 0 {
+			continue // all addresses are no set
 		}
+		s := newSet(memberSet(r.IPv6, r.RemoteGroup, bits), kind)
+		for _, m := range f.state.Members[r.RemoteGroup] {
+			if m.Bits() == bits && m.Addr().Is6() == r.IPv6 {
+				s.add(nft.Addr(m.Masked().Addr()))
+			}
+		}
+		sets[s.Name] = s.Set
 	}
-	return s.Set
 }

@@ -263,6 +263,32 @@ func TestOneMorePort(t *testing.T) {
 	}
 }
 
+// One more prefix of an address group is one element.
+func TestOneMorePrefix(t *testing.T) {
+	hosttest.Need(t)
+	f := quiet()
+	t.Cleanup(func() { f.Cleanup(context.Background()) })
+	with := func(prefixes ...string) *host.State {
+		s := crowd(1)
+		s.Groups[1].Rules = append(s.Groups[1].Rules, host.Rule{ID: "a", Ingress: true, IPv6: true, Protocol: -1, Min: -1, Max: -1, RemoteGroup: "addresses"})
+		for _, p := range prefixes {
+			s.Members["addresses"] = append(s.Members["addresses"], netip.MustParsePrefix(p))
+		}
+		return s
+	}
+	if err := f.Converge(t.Context(), with("2001:db8::/32", "2001:db8:1::/48")); err != nil {
+		t.Fatal(err)
+	}
+	tables := plan(with("2001:db8::/32", "2001:db8:1::/48", "2001:db8:2::/48", "10.0.0.0/8"), somewhere(crowd(1), nil), inetTracker{})
+	ops, err := f.nft.Converge(t.Context(), tables[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"add element m6-addresses-48 { 2001:db8:2:: }"}, ops); diff != "" {
+		t.Errorf("operations (-want +got):\n%s", diff)
+	}
+}
+
 func BenchmarkThousandPorts(b *testing.B) {
 	hosttest.Need(b)
 	f, s := quiet(), crowd(1000)

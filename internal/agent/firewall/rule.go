@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/weftnet/weft/internal/dataplane/nft"
@@ -44,11 +45,17 @@ func comboName(groups []string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func memberSet(ipv6 bool, group string) string {
+// memberSet names the set of a remote group's members that are prefixes of a length.
+// Addresses are the longest.
+func memberSet(ipv6 bool, group string, bits int) string {
+	name, longest := "m4-"+group, 32
 	if ipv6 {
-		return "m6-" + group
+		name, longest = "m6-"+group, 128
 	}
-	return "m4-" + group
+	if bits < longest {
+		name += "-" + strconv.Itoa(bits)
+	}
+	return name
 }
 
 // compiler makes chains of groups.
@@ -97,8 +104,9 @@ func (c *compiler) each(groups []string, f func(*host.Rule)) {
 	}
 }
 
-// compile is a rule for the kernel: one, and one more for each member of its
-// remote group that is a prefix, which sets of addresses cannot hold.
+// compile is a rule for the kernel: one, and one more for each length that members of
+// its remote group have as prefixes. So one more member is an element of a set, unless
+// it is the first of its length.
 func (c *compiler) compile(r *host.Rule) []nft.Rule {
 	verdict := nft.Return // the receiver's rules come next
 	if r.Ingress {
@@ -114,17 +122,28 @@ func (c *compiler) compile(r *host.Rule) []nft.Rule {
 		}
 		return []nft.Rule{with()}
 	}
-	rules := []nft.Rule{with(nft.InSet(memberSet(r.IPv6, r.RemoteGroup), remote))}
-	for _, m := range c.members[r.RemoteGroup] {
-		switch {
-		case m.Addr().Is6() != r.IPv6 || m.IsSingleIP():
-		case m.Bits() == 0:
+	rules := []nft.Rule{with(nft.InSet(memberSet(r.IPv6, r.RemoteGroup, remote.Bits()), remote))}
+	for _, bits := range c.lengths(r) {
+		if bits == 0 {
 			rules = append(rules, with())
-		default:
-			rules = append(rules, with(remote.In(m)))
+		} else {
+			rules = append(rules, with(nft.PrefixInSet(memberSet(r.IPv6, r.RemoteGroup, bits), remote, bits)))
 		}
 	}
 	return rules
+}
+
+// lengths are those of the members of a rule's remote group that are no single
+// addresses, in order.
+func (c *compiler) lengths(r *host.Rule) []int {
+	var out []int
+	for _, m := range c.members[r.RemoteGroup] {
+		if m.Addr().Is6() == r.IPv6 && !m.IsSingleIP() && !slices.Contains(out, m.Bits()) {
+			out = append(out, m.Bits())
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // remoteField is where the address of the other side stands.

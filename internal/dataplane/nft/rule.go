@@ -57,6 +57,9 @@ var (
 	NDTarget   = payload("nd target", expr.PayloadBaseTransportHeader, 8, 16)
 )
 
+// Bits is the width of the field.
+func (f Field) Bits() int { return 8 * f.size }
+
 // Is matches a field that equals a constant.
 func (f Field) Is(d Datum) Part { return f.compare(expr.CmpOpEq, "", d) }
 
@@ -94,13 +97,17 @@ func (f Field) In(p netip.Prefix) Part {
 	if p.IsSingleIP() {
 		return f.Is(Addr(p.Addr()))
 	}
+	return Part{f.text + " " + p.String(), []expr.Any{f.load(1), f.mask(1, p.Bits()),
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: p.Addr().AsSlice()}}}
+}
+
+// mask clears in a register all but the first bits of the field.
+func (f Field) mask(reg uint32, bits int) expr.Any {
 	mask := make([]byte, f.size)
-	for i := range p.Bits() {
+	for i := range bits {
 		mask[i/8] |= 0x80 >> (i % 8)
 	}
-	return Part{f.text + " " + p.String(), []expr.Any{f.load(1),
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: uint32(f.size), Mask: mask, Xor: make([]byte, f.size)},
-		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: p.Addr().AsSlice()}}}
+	return &expr.Bitwise{SourceRegister: reg, DestRegister: reg, Len: uint32(f.size), Mask: mask, Xor: make([]byte, f.size)}
 }
 
 // IfPrefix matches interface names that begin with a prefix.
@@ -126,6 +133,13 @@ func load(fields []Field) (text string, exprs []expr.Any) {
 func InSet(set string, fields ...Field) Part {
 	text, exprs := load(fields)
 	return Part{text + " @" + set, append(exprs, &expr.Lookup{SourceRegister: firstReg, SetName: set})}
+}
+
+// PrefixInSet matches packets with an address whose prefix of this length is a member
+// of a set.
+func PrefixInSet(set string, f Field, bits int) Part {
+	return Part{fmt.Sprintf("%s & /%d @%s", f.text, bits, set), []expr.Any{f.load(firstReg), f.mask(firstReg, bits),
+		&expr.Lookup{SourceRegister: firstReg, SetName: set}}}
 }
 
 // NotInSet matches packets whose fields are no member of a set.
