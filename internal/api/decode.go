@@ -183,7 +183,7 @@ func (a *Attr) accept(v any) (any, error) {
 func (s *schema) fillProject(in map[string]any, c *weft.Caller) error {
 	tenant, hasTenant := in["tenant_id"]
 	project, hasProject := in["project_id"]
-	if hasTenant && hasProject && tenant != project {
+	if hasTenant && hasProject && !reflect.DeepEqual(tenant, project) {
 		return badRequest("'project_id' and 'tenant_id' do not match")
 	}
 	if hasTenant && !hasProject {
