@@ -22,7 +22,7 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 	return &Resource[weft.Router]{
 		Singular: "router", Plural: "routers", Table: store.Routers,
 		Implements: []string{"ext-gw-mode", "extraroute", "extraroute-atomic", "l3-port-ip-change-not-allowed", "qos-gateway-ip", "router", "router_availability_zone",
-			"dvr", "l3-flavors", "l3-ha", "router-admin-state-down-before-update"},
+			"dvr", "ecmp_routes", "l3-flavors", "l3-ha", "router-admin-state-down-before-update", "router-enable-snat"},
 		Attrs: table(ident(), standard(), tagged(), ext("router",
 			row("name", "CUVFS", "", text(255)),
 			row("admin_state_up", "CUVFS", true, boolean),
@@ -33,6 +33,7 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 				row("availability_zone_hints", "CV", []any{}, textList(255)),
 				row("availability_zones", "V", Unset, anyType)),
 			ext("dvr", row("distributed", "CUV", Unset, boolean.orNull())),
+			ext("router-enable-snat", row("enable_snat", "VFS", Unset, boolean)),
 			ext("l3-ha", row("ha", "CUV", Unset, boolean.orNull())),
 			ext("expose-l3-conntrack-helper", row("conntrack_helpers", "V", Unset, anyType)),
 			ext("l3-ext-ndp-proxy", row("enable_ndp_proxy", "CUVF", Unset, boolean.orNull())),

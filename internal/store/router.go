@@ -14,6 +14,7 @@ var Routers = Table[weft.Router]{
 		{Name: "enable_ndp_proxy", Value: func(r *weft.Router) any { return btoi(r.EnableNDPProxy) }},
 		{Name: "ha", Value: func(r *weft.Router) any { return btoi(r.HA) }},
 		{Name: "distributed", Value: func(r *weft.Router) any { return btoi(r.Distributed) }},
+		{Name: "enable_snat", Value: func(r *weft.Router) any { return btoi(r.Gateway == nil || r.Gateway.EnableSNAT) }},
 		{Name: "host_id", Attr: "-", Value: func(r *weft.Router) any { return r.HostID }},
 		{Name: "gw_port_id", Attr: "-", Value: func(r *weft.Router) any { return r.GatewayPortID }},
 		{Name: "qos_policy_id", Attr: "-", Value: func(r *weft.Router) any {
@@ -26,6 +27,7 @@ var Routers = Table[weft.Router]{
 	Computed: []Computed{
 		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentL3, "t.host_id")},
 		conntrackHelpers,
+		{Attr: "enable_snat", SQL: "CASE WHEN t.enable_snat = 1 THEN 'true' ELSE 'false' END"},
 	},
 }.Ready()
 

@@ -75,6 +75,48 @@ func TestExtraRoute(t *testing.T) {
 	b.refused(vmA, "192.168.7.1:80")
 }
 
+// Routes to one destination share its traffic, of both families, and what is left of
+// them takes all.
+func TestSeveralWays(t *testing.T) {
+	b := newBench(t)
+	b.router().Interfaces[1] = routerPort("pb", netB, 2, "b=11.0.0.1/24", "b6=2001:db8:b::1/64")
+	b.converge()
+	b.run("ip -n " + vmB + " addr add 11.0.0.6/24 dev eth0")
+	extra := func(dst, via string) weft.Route {
+		return weft.Route{Destination: netip.MustParsePrefix(dst), NextHop: netip.MustParseAddr(via)}
+	}
+	b.router().Routes = []weft.Route{extra("192.168.7.0/24", "11.0.0.6"), extra("192.168.7.0/24", "11.0.0.5"),
+		extra("2001:db8:7::/64", "2001:db8:b::5"), extra("2001:db8:7::/64", "2001:db8:b::6")}
+	want := []string{"ip -n qrouter-r1 route replace 192.168.7.0/24 nexthop via 11.0.0.5 dev qr-pb nexthop via 11.0.0.6 dev qr-pb",
+		"ip -n qrouter-r1 -6 route replace 2001:db8:7::/64 nexthop via 2001:db8:b::5 dev qr-pb nexthop via 2001:db8:b::6 dev qr-pb"}
+	if diff := cmp.Diff(want, b.converge().Done); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	b.idle()
+	b.restart()
+	b.idle()
+	ways := map[string]bool{}
+	for i := range 64 {
+		fields := strings.Fields(b.run(fmt.Sprintf("ip -n qrouter-r1 route get 192.168.7.%d from 10.0.0.5 iif qr-pa", i+1)))
+		ways[fields[slices.Index(fields, "via")+1]] = true
+		b.run(fmt.Sprintf("ip -n %s addr add 192.168.7.%d/32 dev lo", vmB, i+1))
+	}
+	if !ways["11.0.0.5"] || !ways["11.0.0.6"] {
+		t.Errorf("of two ways the kernel takes %v", ways)
+	}
+	for i := range 8 {
+		b.seen("10.0.0.5", vmA, fmt.Sprintf("192.168.7.%d:80", i+1))
+	}
+	b.router().Routes = []weft.Route{extra("192.168.7.0/24", "11.0.0.6")}
+	want = []string{"ip -n qrouter-r1 route replace 192.168.7.0/24 via 11.0.0.6 dev qr-pb",
+		"ip -n qrouter-r1 -6 route del 2001:db8:7::/64 nexthop via 2001:db8:b::5 dev qr-pb nexthop via 2001:db8:b::6 dev qr-pb"}
+	if diff := cmp.Diff(want, b.converge().Done); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	b.idle()
+	b.seen("10.0.0.5", vmA, "192.168.7.1:80")
+}
+
 func TestIPv6(t *testing.T) {
 	b := newBench(t)
 	b.router().Interfaces[0] = routerPort("pa", netA, 1, "a=10.0.0.1/24", "a6=2001:db8:a::1/64")

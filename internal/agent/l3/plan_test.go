@@ -147,11 +147,16 @@ func TestRoutes(t *testing.T) {
 			r.Routes = []weft.Route{extra("192.168.0.0/16", "10.0.0.9"), extra("0.0.0.0/0", "11.0.0.9"), extra("172.16.0.0/12", "10.62.228.9"),
 				extra("11.0.0.0/24", "10.0.0.9"), extra("1.2.3.0/24", "9.9.9.9"), extra("1.2.4.0/24", "10.0.0.1")}
 		}, []wire.Route{onLink, route("0.0.0.0/0", "11.0.0.9", "qr-pb"), route("172.16.0.0/12", "10.62.228.9", "qg-gw"), route("192.168.0.0/16", "10.0.0.9", "qr-pa")}},
+		"several ways to one destination": {func(r *host.Router) {
+			r.Routes = []weft.Route{extra("192.168.0.0/16", "11.0.0.9"), extra("192.168.0.0/16", "10.0.0.9"), extra("192.168.0.0/16", "10.0.0.8"),
+				extra("192.168.0.0/16", "9.9.9.9")}
+		}, []wire.Route{onLink, def, route("192.168.0.0/16", "11.0.0.9", "qr-pb").Join(wire.Hop{Via: netip.MustParseAddr("10.0.0.8"), Device: "qr-pa"}).
+			Join(wire.Hop{Via: netip.MustParseAddr("10.0.0.9"), Device: "qr-pa"})}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := testRouter()
 			c.change(r)
-			if diff := cmp.Diff(c.want, routesOf(r), cmp.Comparer(func(a, b wire.Route) bool { return a == b })); diff != "" {
+			if diff := cmp.Diff(c.want, routesOf(r), cmp.Comparer(wire.Route.Equal)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -90,6 +90,7 @@ type routing struct {
 	legs   []reach
 	routes map[netip.Prefix]wire.Route
 	own    map[netip.Addr]bool // addresses of the router itself
+	extras map[netip.Prefix]bool
 }
 
 // reach is what is on the link of a device.
@@ -102,7 +103,7 @@ type reach struct {
 // because the others need them. A later source of routes wins: the kernel's own
 // over ours, and a tenant's over the gateway's.
 func routesOf(r *host.Router) []wire.Route {
-	t := &routing{routes: map[netip.Prefix]wire.Route{}, own: map[netip.Addr]bool{}}
+	t := &routing{routes: map[netip.Prefix]wire.Route{}, own: map[netip.Addr]bool{}, extras: map[netip.Prefix]bool{}}
 	for i := range r.Interfaces {
 		t.connect(&r.Interfaces[i], host.RouterDevice(r.Interfaces[i].PortID))
 	}
@@ -160,10 +161,17 @@ func (t *routing) onLink(p netip.Prefix, device string) {
 }
 
 // extra adds a tenant's route, unless it leads nowhere: the API refuses next hops
-// that no subnet of the router has, but a subnet may have gone since.
+// that no subnet of the router has, but a subnet may have gone since. Several to one
+// destination share its traffic.
 func (t *routing) extra(dst netip.Prefix, via netip.Addr) {
-	if device := t.device(via); device != "" && !t.own[via] && !t.connected(dst) {
-		t.routes[dst] = wire.Route{Dst: dst, Via: via, Device: device}
+	device := t.device(via)
+	switch {
+	case device == "" || t.own[via] || t.connected(dst):
+		return
+	case t.extras[dst]:
+		t.routes[dst] = t.routes[dst].Join(wire.Hop{Via: via, Device: device})
+	default:
+		t.routes[dst], t.extras[dst] = wire.Route{Dst: dst, Via: via, Device: device}, true
 	}
 }
 

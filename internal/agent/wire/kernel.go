@@ -169,7 +169,11 @@ func (k *Kernel) observeInside(o *Observed) error {
 	routes, err := k.ns.Routes(0)
 	for _, r := range routes {
 		if r.Protocol == unix.RTPROT_STATIC || r.Protocol == unix.RTPROT_BOOT {
-			o.Routes = append(o.Routes, Route{Dst: r.Dst, Via: r.Via, Device: names[r.Link]})
+			route := Route{Dst: r.Dst, Via: r.Via, Device: names[r.Link]}
+			for _, h := range r.More {
+				route = route.Join(Hop{h.Via, names[h.Link]})
+			}
+			o.Routes = append(o.Routes, route)
 		}
 	}
 	return err
@@ -214,6 +218,19 @@ func (k *Kernel) inside(device string, do func(index int) error) error {
 		return err
 	}
 	return do(l.Index)
+}
+
+// resolve is a route with the indexes of its devices.
+func (k *Kernel) resolve(r Route) (link.Route, error) {
+	out := link.Route{Dst: r.Dst, Via: r.Via}
+	err := k.inside(r.Device, func(i int) error { out.Link = i; return nil })
+	for _, h := range r.More {
+		if err != nil {
+			break
+		}
+		err = k.inside(h.Device, func(i int) error { out.More = append(out.More, link.Hop{Via: h.Via, Link: i}); return nil })
+	}
+	return out, err
 }
 
 // Delete deletes namespaces of ours with their legs, at once: were those left to

@@ -192,9 +192,11 @@ func hosts(prefixes []netip.Prefix) (out []netip.Addr) {
 // kernel has put the new one in its place.
 func (p *planning) routes() {
 	replaced := map[netip.Prefix]bool{}
-	have := slices.DeleteFunc(slices.Clone(p.have.Routes), func(r Route) bool { return !p.settled[r.Device] })
+	have := slices.DeleteFunc(slices.Clone(p.have.Routes), func(r Route) bool {
+		return slices.ContainsFunc(r.devices(), func(d string) bool { return !p.settled[d] })
+	})
 	for _, r := range p.want.Routes {
-		if slices.Contains(have, r) {
+		if slices.ContainsFunc(have, r.Equal) {
 			continue
 		}
 		replaced[r.Dst] = true
@@ -202,7 +204,7 @@ func (p *planning) routes() {
 	}
 	for _, r := range have {
 		switch {
-		case slices.Contains(p.want.Routes, r):
+		case slices.ContainsFunc(p.want.Routes, r.Equal):
 		case replaced[r.Dst]:
 			replaced[r.Dst] = false // of several with one destination it took the place of one
 		default:
@@ -222,10 +224,20 @@ func (p *planning) route(what string, r Route, run func(*Kernel, link.Route) err
 	} else {
 		text += r.Dst.String()
 	}
-	if r.Via.IsValid() {
-		text += " via " + r.Via.String()
+	for _, h := range append([]Hop{{r.Via, r.Device}}, r.More...) {
+		if len(r.More) > 0 {
+			text += " nexthop"
+		}
+		if h.Via.IsValid() {
+			text += " via " + h.Via.String()
+		}
+		text += " dev " + h.Device
 	}
-	return Op{text + " dev " + r.Device, r.Device, func(k *Kernel) error {
-		return k.inside(r.Device, func(i int) error { return run(k, link.Route{Dst: r.Dst, Via: r.Via, Link: i}) })
+	return Op{text, r.Device, func(k *Kernel) error {
+		resolved, err := k.resolve(r)
+		if err != nil {
+			return err
+		}
+		return run(k, resolved)
 	}}
 }

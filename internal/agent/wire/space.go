@@ -1,7 +1,10 @@
 package wire
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/link"
@@ -43,6 +46,35 @@ type Route struct {
 	Dst    netip.Prefix
 	Via    netip.Addr // invalid: on the link
 	Device string
+	More   []Hop // ways of equal cost; see Join
+}
+
+// Hop is one of several ways that a route goes.
+type Hop struct {
+	Via    netip.Addr
+	Device string
+}
+
+// Equal reports whether routes lead to the same by the same ways.
+func (r Route) Equal(o Route) bool {
+	return r.Dst == o.Dst && r.Via == o.Via && r.Device == o.Device && slices.Equal(r.More, o.More)
+}
+
+// Join is the route with one more way. The ways are in the order of their next hops.
+func (r Route) Join(h Hop) Route {
+	hops := append(slices.Clone(r.More), Hop{r.Via, r.Device}, h)
+	slices.SortFunc(hops, func(a, b Hop) int { return cmp.Or(a.Via.Compare(b.Via), strings.Compare(a.Device, b.Device)) })
+	hops = slices.Compact(hops)
+	return Route{Dst: r.Dst, Via: hops[0].Via, Device: hops[0].Device, More: hops[1:]}
+}
+
+// devices are those that the route needs.
+func (r Route) devices() []string {
+	all := []string{r.Device}
+	for _, h := range r.More {
+		all = append(all, h.Device)
+	}
+	return all
 }
 
 // Observed is what the kernel has of a Space.

@@ -60,6 +60,13 @@ type Route struct {
 	Table    int // 0: main
 	Protocol int // who made it; 0 when making one: unix.RTPROT_STATIC
 	OnLink   bool
+	More     []Hop // ways of equal cost beside Via and Link
+}
+
+// Hop is one of several ways that a route goes.
+type Hop struct {
+	Via  netip.Addr
+	Link int
 }
 
 // Routes is the unicast routes of the main table by way of an interface, or of
@@ -98,6 +105,13 @@ func fromKernel(k *netlink.Route) Route {
 		}
 	}
 	r.Via, r.Src = addr(k.Gw), addr(k.Src)
+	for i, hop := range k.MultiPath {
+		if i == 0 {
+			r.Via, r.Link = addr(hop.Gw), hop.LinkIndex
+			continue
+		}
+		r.More = append(r.More, Hop{addr(hop.Gw), hop.LinkIndex})
+	}
 	return r
 }
 
@@ -131,6 +145,13 @@ func (r Route) toKernel() *netlink.Route {
 	} else if r.Dst.Addr().Is4() {
 		k.Scope = netlink.SCOPE_LINK
 	}
+	if len(r.More) > 0 {
+		k.MultiPath = []*netlink.NexthopInfo{{LinkIndex: r.Link, Gw: k.Gw}}
+		for _, hop := range r.More {
+			k.MultiPath = append(k.MultiPath, &netlink.NexthopInfo{LinkIndex: hop.Link, Gw: hop.Via.AsSlice()})
+		}
+		k.LinkIndex, k.Gw = 0, nil
+	}
 	if r.Src.IsValid() {
 		k.Src = r.Src.AsSlice()
 	}
@@ -145,7 +166,11 @@ func (r Route) String() string {
 	if r.Via.IsValid() {
 		s += " via " + r.Via.String()
 	}
-	return fmt.Sprintf("%s dev %d", s, r.Link)
+	s = fmt.Sprintf("%s dev %d", s, r.Link)
+	for _, hop := range r.More {
+		s += fmt.Sprintf(" or via %s dev %d", hop.Via, hop.Link)
+	}
+	return s
 }
 
 // retried repeats a list that the kernel says is torn.

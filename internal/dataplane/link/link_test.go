@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -192,7 +193,7 @@ func TestAddressesAndRoutes(t *testing.T) {
 			check(t, h.ReplaceRoute(r))
 		}
 	}
-	if got := static(); !slices.Equal(got, want) {
+	if got := static(); !reflect.DeepEqual(got, want) {
 		t.Errorf("routes %+v, want %+v", got, want)
 	}
 	for range 2 {

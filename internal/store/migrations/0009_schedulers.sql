@@ -35,3 +35,6 @@ CREATE TABLE flavor_profiles (
 );
 CREATE INDEX flavor_profiles_profile ON flavor_profiles (profile_id);
 CREATE INDEX routers_flavor ON routers (flavor_id);
+
+ALTER TABLE routers ADD COLUMN enable_snat INTEGER NOT NULL DEFAULT 1;
+UPDATE routers SET enable_snat = 0 WHERE doc LIKE '%"enable_snat":false%';
