@@ -33,7 +33,7 @@ type L2 interface {
 	Wire(ctx context.Context, s *host.State, hold string) (map[string]string, error)
 
 	// Rewire is Wire for some ports of the State of the last Wire, whose taps have
-	// changed.
+	// changed, and for those whose taps follow theirs.
 	Rewire(ctx context.Context, s *host.State, hold string, ports []string) (map[string]string, error)
 
 	// Prune deletes networks that are not in the State.

@@ -27,6 +27,7 @@ type world struct {
 	calls      []string          // in order
 	fail       map[string]error  // by call
 	wired      map[string]string // what Wire answers
+	along      map[string]string // what Rewire says besides
 	result     Result            // what the module dhcp answers
 	sent       []host.Report
 	done       chan error
@@ -138,6 +139,7 @@ func (w *world) Rewire(_ context.Context, _ *host.State, hold string, ports []st
 	for _, id := range ports {
 		some[id] = w.wired[id]
 	}
+	maps.Copy(some, w.along)
 	return some, err
 }
 
@@ -216,6 +218,20 @@ func TestPassAndReport(t *testing.T) {
 		w.expect("a bridge", full)
 		w.events <- link.Event{Lost: true}
 		w.expect("lost events", full)
+	})
+}
+
+// What becomes of a subport when the tap of its parent comes is told with that.
+func TestReportsWhatFollowsTheTap(t *testing.T) {
+	play(t, func(w *world) {
+		w.set(func() { w.wired = map[string]string{"p1": "no parent", "p2": "no device"} })
+		w.states <- simple(100)
+		w.did()
+		w.set(func() { w.wired["p2"], w.along = "", map[string]string{"p1": ""} })
+		w.events <- link.Event{Name: "tapp2"}
+		w.expect("the parent's tap", partial+" report")
+		w.told(host.Report{Host: "h1", Revision: 100, FloatingIPs: map[string]string{},
+			Ports: []host.PortReport{{ID: "p1", Revision: 7, Up: true}, {ID: "p2", Revision: 8, Up: true}}})
 	})
 }
 

@@ -80,6 +80,9 @@ func (p *progress) some(ports []string) {
 	for _, id := range ports {
 		changed[id] = true
 	}
+	for id := range wired { // also subports of a parent whose tap has changed
+		changed[id] = true
+	}
 	for i := range a.state.Ports {
 		if port := &a.state.Ports[i]; changed[port.ID] {
 			a.wired(port, wired, err, before)

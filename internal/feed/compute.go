@@ -32,7 +32,7 @@ type computation struct {
 
 func (c *computation) state() (*host.State, error) {
 	c.out = host.State{Host: c.host, Members: map[string][]netip.Prefix{}}
-	for _, step := range []func() error{c.head, c.ports, c.loadNetworks, c.buildNetworks, c.routers, c.groups, c.qos} {
+	for _, step := range []func() error{c.head, c.ports, c.subPorts, c.loadNetworks, c.buildNetworks, c.routers, c.groups, c.qos} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -88,6 +88,29 @@ func (c *computation) arrivals() error {
 		}
 	}
 	slices.SortFunc(c.bound, func(a, b *weft.Port) int { return strings.Compare(a.ID, b.ID) })
+	return err
+}
+
+// subPorts says through which port, and under which tag, the subports of trunks
+// travel.
+func (c *computation) subPorts() error {
+	subs := map[string]*host.Port{}
+	for i := range c.out.Ports {
+		if p := &c.out.Ports[i]; p.DeviceOwner == weft.OwnerSubPort {
+			subs[p.ID] = p
+		}
+	}
+	if len(subs) == 0 {
+		return nil
+	}
+	trunks, err := store.TrunksWith(c.tx, keysOf(subs)...)
+	for _, t := range trunks {
+		for _, s := range t.SubPorts {
+			if p := subs[s.PortID]; p != nil {
+				p.Parent, p.Tag = t.PortID, uint16(s.SegmentationID)
+			}
+		}
+	}
 	return err
 }
 

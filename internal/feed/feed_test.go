@@ -216,6 +216,54 @@ func TestWakes(t *testing.T) {
 	}
 }
 
+// A host is told through which port, and under which tag, subports travel, and
+// wakes when that changes.
+func TestSubPorts(t *testing.T) {
+	c := newCloud(t)
+	c.write(t, func(tx *store.Tx) {
+		insert(t, tx, store.Ports, port("s1", "h1", weft.OwnerSubPort, "10.0.0.7"))
+		insert(t, tx, store.Ports, port("s2", "h1", weft.OwnerSubPort, "10.0.0.8"))
+		insert(t, tx, store.Ports, port("far2", "h2", weft.OwnerSubPort, "10.0.0.9"))
+		insert(t, tx, store.Trunks, &weft.Trunk{Meta: id("t"), PortID: "a", SubPorts: weft.List[weft.SubPort]{
+			{PortID: "s1", SegmentationType: "vlan", SegmentationID: 101}, {PortID: "s2", SegmentationType: "vlan", SegmentationID: 4094}}})
+		insert(t, tx, store.Trunks, &weft.Trunk{Meta: id("t2"), PortID: "far", SubPorts: weft.List[weft.SubPort]{
+			{PortID: "far2", SegmentationType: "vlan", SegmentationID: 101}}})
+	})
+	type carried struct {
+		Parent string
+		Tag    uint16
+	}
+	f := c.feed("h1")
+	told := func() map[string]carried {
+		out := map[string]carried{}
+		for _, p := range state(t, f).Ports {
+			out[p.ID] = carried{p.Parent, p.Tag}
+		}
+		return out
+	}
+	if d := cmp.Diff(map[string]carried{"a": {}, "s1": {"a", 101}, "s2": {"a", 4094}}, told()); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	tag := func(id int64) func(*weft.Trunk) { return func(t *weft.Trunk) { t.SubPorts[0].SegmentationID = id } }
+	for _, x := range []struct {
+		what   string
+		change func(*store.Tx)
+		want   bool
+	}{
+		{"the status of a trunk", edit(t, store.Trunks, "t", func(t *weft.Trunk) { t.Status, t.Name = "ACTIVE", "x" }), false},
+		{"a trunk elsewhere", edit(t, store.Trunks, "t2", tag(7)), false},
+		{"another tag", edit(t, store.Trunks, "t", tag(102)), true},
+		{"a subport that leaves", edit(t, store.Trunks, "t", func(t *weft.Trunk) { t.SubPorts = t.SubPorts[:1] }), true},
+	} {
+		if got := wakes(t, f, c, x.change); got != x.want {
+			t.Errorf("%s wakes the host: %t", x.what, got)
+		}
+	}
+	if d := cmp.Diff(map[string]carried{"a": {}, "s1": {"a", 102}, "s2": {}}, told()); d != "" {
+		t.Errorf("after the changes (-want +got)\n%s", d)
+	}
+}
+
 // What an agent that is switched off would do is not done, and that it is switched
 // is noticed.
 func TestAgentsSwitchedOff(t *testing.T) {

@@ -3,6 +3,7 @@ package feed
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/host"
@@ -12,6 +13,7 @@ import (
 // interest says which changes may alter the state of a host.
 type interest struct {
 	host     string
+	ports    map[string]bool // bound to the host
 	networks map[string]bool
 	groups   map[string]bool // groups of its ports and groups, also of addresses, their rules refer to
 	routers  map[string]bool
@@ -19,12 +21,15 @@ type interest struct {
 }
 
 func interestOf(s *host.State) interest {
-	in := interest{s.Host, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	in := interest{s.Host, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	eachQoS(s, func(q *host.QoS) {
 		if q.PolicyID != "" {
 			in.policies[q.PolicyID] = true
 		}
 	})
+	for i := range s.Ports {
+		in.ports[s.Ports[i].ID] = true
+	}
 	for _, n := range s.Networks {
 		in.networks[n.ID] = true
 	}
@@ -49,6 +54,8 @@ func (in interest) concerns(c store.Change) bool {
 		return in.either(c, in.subnet)
 	case "ports":
 		return in.port(c)
+	case "trunks":
+		return in.trunk(c)
 	case "port_bindings":
 		return in.either(c, in.binding)
 	case "security_groups", "address_groups":
@@ -145,6 +152,21 @@ func (in interest) portTouches(p *weft.Port) bool {
 		}
 	}
 	return false
+}
+
+// trunk leaves out changes of all but the subports, like port.
+func (in interest) trunk(c store.Change) bool {
+	if c.Before != nil && c.After != nil {
+		b, a := decode[weft.Trunk](c.Before), decode[weft.Trunk](c.After)
+		if b != nil && a != nil && slices.Equal(b.SubPorts, a.SubPorts) {
+			return false
+		}
+	}
+	return in.either(c, func(doc []byte) bool {
+		t := decode[weft.Trunk](doc)
+		return t == nil || len(t.SubPorts) > 0 && in.ports[t.PortID] ||
+			slices.ContainsFunc(t.SubPorts, func(s weft.SubPort) bool { return in.ports[s.PortID] })
+	})
 }
 
 // floatingIP leaves out changes of the status, like port.

@@ -111,6 +111,8 @@ type Port struct {
 	Pairs        []AllowedPair // further senders that are not spoofed
 	Groups       []string      // sorted ids
 	QoS          QoS           // of the port's policy, or else its network's
+	Parent       string        // a trunk's subport travels through the tap of this port; "": has a tap of its own
+	Tag          uint16        // the VLAN id it has there
 	Revision     int64         // of the port, echoed in the Report
 }
 

@@ -7,8 +7,9 @@
 // Each phase observes the kernel, plans (pure, printable as `ip` text) and
 // applies. What is right is not touched, so that a restart moves no packet.
 //
-// Bridges, VXLAN and VLAN devices carry the alias "weft:network:ID"; nothing else
-// is ever deleted. Taps are made by others (`weft plug`, Nova) and only put on
-// their bridge and taken off it. A physical interface gives its IPv4 addresses and
+// Bridges, VXLAN and VLAN devices carry the alias "weft:network:ID", the VLAN
+// devices that are the taps of trunks' subports "weft:subport:ID"; nothing else is
+// ever deleted. All other taps are made by others (`weft plug`, Nova) and only put
+// on their bridge and taken off it. A physical interface gives its IPv4 addresses and
 // routes to the bridge while it is a port of it, and has them back afterwards.
 package l2

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/weftnet/weft/internal/dataplane/link"
@@ -94,8 +95,8 @@ func (a *Agent) Wire(ctx context.Context, s *host.State, hold string) (map[strin
 	return reasons, err
 }
 
-// Rewire is Wire for some ports of the State that Wire was called with last. It
-// looks at their taps and bridges only.
+// Rewire is Wire for some ports of the State that Wire was called with last, and
+// the parents and subports of these. It looks at their taps and bridges only.
 func (a *Agent) Rewire(ctx context.Context, s *host.State, hold string, ports []string) (map[string]string, error) {
 	part := pick(s, ports)
 	o, err := a.glance(part)
@@ -107,15 +108,21 @@ func (a *Agent) Rewire(ctx context.Context, s *host.State, hold string, ports []
 	return reasons, err
 }
 
-// pick is the part of a State that some ports need.
+// pick is the part of a State that some ports need. With a parent go its subports,
+// whose taps came and went with its, and with a subport its parent.
 func pick(s *host.State, ports []string) *host.State {
 	part := &host.State{Host: s.Host, Revision: s.Revision}
-	networks, wanted := map[string]bool{}, map[string]bool{}
+	networks, wanted, parents := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, id := range ports {
 		wanted[id] = true
 	}
 	for i := range s.Ports {
-		if p := &s.Ports[i]; wanted[p.ID] {
+		if p := &s.Ports[i]; p.Parent != "" && wanted[p.ID] {
+			parents[p.Parent] = true
+		}
+	}
+	for i := range s.Ports {
+		if p := &s.Ports[i]; wanted[p.ID] || wanted[p.Parent] || parents[p.ID] {
 			part.Ports = append(part.Ports, *p)
 			networks[p.NetworkID] = true
 		}
@@ -128,6 +135,19 @@ func pick(s *host.State, ports []string) *host.State {
 	return part
 }
 
+// about leaves out the interfaces that are neither taps nor bridges of a State, as
+// is what a part of a State says nothing of.
+func about(s *host.State, links []link.Link) []link.Link {
+	names := map[string]bool{}
+	for i := range s.Networks {
+		names[host.BridgeName(s.Networks[i].ID)] = true
+	}
+	for i := range s.Ports {
+		names[host.TapName(s.Ports[i].ID)] = true
+	}
+	return slices.DeleteFunc(links, func(l link.Link) bool { return !names[l.Name] })
+}
+
 // few is up to how many interfaces are asked for one by one.
 const few = 100
 
@@ -135,7 +155,7 @@ const few = 100
 func (a *Agent) glance(s *host.State) (*observed, error) {
 	if len(s.Ports) > few {
 		links, err := a.link.List()
-		return newObserved(links), err
+		return newObserved(about(s, links)), err
 	}
 	var links []link.Link
 	look := func(name string) error {

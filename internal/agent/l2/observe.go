@@ -11,10 +11,12 @@ import (
 	"github.com/weftnet/weft/internal/host"
 )
 
-// Marks of links. A network's bridge and tunnel have its id behind the mark.
+// Marks of links. A network's bridge and tunnel have its id behind the mark, the
+// VLAN device of a trunk's subport that of the port.
 const (
 	mark        = "weft:"
 	networkMark = mark + "network:"
+	subPortMark = mark + "subport:"
 )
 
 // observed is the part of the kernel's state that plans depend on.

@@ -66,10 +66,7 @@ func (p *planner) vlan(n *host.Network) ([]Op, error) {
 	l, ok := p.o.byName[name]
 	if !ok {
 		text := fmt.Sprintf("link %s alias %s addrgenmode none master %s mtu %d up type vlan id %d", parent.Name, networkMark+n.ID, bridge, n.MTU, want.ID)
-		op := create(n.ID, name, bridge, text, want, link.Alias(networkMark+n.ID), link.NoAutoIPv6(), link.MTU(n.MTU), link.Up(true))
-		run := op.run
-		op.run = func(k *kernel) error { return explainVLAN(run(k)) }
-		return append(ops, op), nil
+		return append(ops, createVLAN(n.ID, name, bridge, text, want, link.Alias(networkMark+n.ID), link.NoAutoIPv6(), link.MTU(n.MTU), link.Up(true))), nil
 	}
 	if l.VLAN != want {
 		return nil, fmt.Errorf("interface %s on host %s is not VLAN %d of %s", name, p.host, want.ID, parent.Name)
@@ -79,6 +76,13 @@ func (p *planner) vlan(n *host.Network) ([]Op, error) {
 		ops = append(ops, set(n.ID, name, "up", link.Up(true)))
 	}
 	return ops, nil
+}
+
+func createVLAN(id, name, bridge, text string, v link.VLAN, changes ...link.Change) Op {
+	op := create(id, name, bridge, text, v, changes...)
+	run := op.run
+	op.run = func(k *kernel) error { return explainVLAN(run(k)) }
+	return op
 }
 
 func explainVLAN(err error) error {

@@ -310,6 +310,142 @@ ip link set tap11111111-11 up
 	}
 }
 
+// subTap is the tap of a subport as it is when nothing is to be done: on the bridge
+// of netB.
+func subTap(index int, id string, parent int, tag uint16) link.Link {
+	return link.Link{Index: index, Name: host.TapName(id), Type: "vlan", Alias: "weft:subport:" + id, MTU: 1400, Master: 7, Up: true,
+		Peer: parent, VLAN: link.VLAN{Parent: parent, ID: tag}}
+}
+
+func TestPlanSubPorts(t *testing.T) {
+	networks := []host.Network{vxlanNet(netA, 10), {ID: netB, MTU: 1400}}
+	parent := host.Port{ID: port2, NetworkID: netA, AdminUp: true}
+	down := parent
+	down.AdminUp = false
+	sub := host.Port{ID: port1, NetworkID: netB, AdminUp: true, Parent: port2, Tag: 101} // its id is before its parent's
+	subDown, second, plain := sub, sub, sub
+	subDown.AdminUp = false
+	second.ID, second.Tag = dhcp1, 102
+	plain.Parent, plain.Tag = "", 0
+	a, b := rightBridge(5, netA, 1450), rightBridge(7, netB, 1400)
+	up := tap(9, port2, 5, 1450, true)
+	unmarked, strange := subTap(11, port1, 9, 101), tap(11, port1, 0, 1500, true)
+	unmarked.Alias = ""
+	absent := "device tap22222222-22 is not present on host h1"
+	const add, join = "ip link add tap11111111-11 link tap22222222-22 alias weft:subport:" + port1 + " addrgenmode none type vlan id 101\n",
+		"ip link set tap11111111-11 mtu 1400\nip link set tap11111111-11 master brqbbbbbbbb-bb\nip link set tap11111111-11 up\n"
+	tests := map[string]struct {
+		ports   []host.Port
+		links   []link.Link
+		failed  map[string]string
+		hold    string
+		want    string
+		reasons map[string]string // "" left out
+	}{
+		"new, with its parent": {
+			ports: []host.Port{sub, parent}, links: []link.Link{a, b, tap(9, port2, 0, 1500, false)},
+			want: "ip link set tap22222222-22 mtu 1450\nip link set tap22222222-22 master brqaaaaaaaa-aa\nip link set tap22222222-22 up\n" + add + join,
+		},
+		"connected": {ports: []host.Port{sub, parent}, links: []link.Link{a, b, up, subTap(11, port1, 9, 101)}},
+		"connected, its network cut off from other hosts": {
+			ports: []host.Port{sub, parent}, links: []link.Link{a, b, up, subTap(11, port1, 9, 101)},
+			failed: map[string]string{netB: "no tunnel"}, reasons: map[string]string{port1: "no tunnel"},
+		},
+		"connected, its parent's network cut off from other hosts": {
+			ports: []host.Port{sub, parent}, links: []link.Link{a, b, up, subTap(11, port1, 9, 101)},
+			failed: map[string]string{netA: "no tunnel"}, reasons: map[string]string{port2: "no tunnel"},
+		},
+		"no parent's tap": {
+			ports: []host.Port{sub, parent}, links: []link.Link{a, b},
+			reasons: map[string]string{port1: "parent port " + port2 + ": " + absent, port2: absent},
+		},
+		"parent elsewhere": {
+			ports: []host.Port{sub}, links: []link.Link{a, b},
+			reasons: map[string]string{port1: "parent port " + port2 + ": it is not on host h1"},
+		},
+		"parent administratively down": {
+			ports: []host.Port{sub, down}, links: []link.Link{a, b, up, subTap(11, port1, 9, 101)},
+			want: "ip link set tap22222222-22 nomaster down\nip link set tap11111111-11 nomaster down\n",
+			reasons: map[string]string{port2: "the port is administratively down",
+				port1: "parent port " + port2 + ": the port is administratively down"},
+		},
+		"administratively down": {
+			ports: []host.Port{subDown, parent}, links: []link.Link{a, b, up},
+			reasons: map[string]string{port1: "the port is administratively down"},
+		},
+		"held back": {
+			ports: []host.Port{sub, parent}, links: []link.Link{a, b, up},
+			hold: "no firewall", reasons: map[string]string{port1: "no firewall"},
+		},
+		"another tag": {
+			ports: []host.Port{sub, parent}, links: []link.Link{a, b, up, subTap(11, port1, 9, 7)},
+			want: "ip link del tap11111111-11\n" + add + join,
+		},
+		"another parent": {
+			ports: []host.Port{sub, parent}, links: []link.Link{a, b, up, tap(10, "33333333-33", 0, 1500, true), subTap(11, port1, 10, 101)},
+			want: "ip link del tap11111111-11\n" + add + join,
+		},
+		"two that have changed their tags": {
+			ports: []host.Port{sub, parent, second}, links: []link.Link{a, b, up, subTap(11, port1, 9, 102), subTap(12, dhcp1, 9, 101)},
+			want: "ip link del tap11111111-11\nip link del tapdddddddd-dd\n" + add + join +
+				strings.NewReplacer("11111111-11", "dddddddd-dd", port1, dhcp1, "id 101", "id 102").Replace(add+join),
+		},
+		"gone from the trunk": {
+			ports: []host.Port{parent}, links: []link.Link{a, b, up, subTap(11, port1, 9, 101)},
+			want: "ip link del tap11111111-11\n",
+		},
+		"gone from the trunk, now a port of its own": {
+			ports: []host.Port{plain, parent}, links: []link.Link{a, b, up, subTap(11, port1, 9, 101)},
+			want: "ip link del tap11111111-11\n", reasons: map[string]string{port1: "device tap11111111-11 is not present on host h1"},
+		},
+		"made by others as we would have": {
+			ports: []host.Port{sub, parent}, links: []link.Link{a, b, up, unmarked},
+			want: "ip link set tap11111111-11 alias weft:subport:" + port1 + "\n",
+		},
+		"a stranger": {
+			ports: []host.Port{sub, parent}, links: []link.Link{a, b, up, strange},
+			reasons: map[string]string{port1: "interface tap11111111-11 on host h1 is not VLAN 101 of tap22222222-22 and was not made by weft"},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := &host.State{Host: "h1", Networks: networks, Ports: tt.ports}
+			ops, reasons := planPorts(s, newObserved(tt.links), tt.failed, tt.hold)
+			if d := cmp.Diff(tt.want, text(ops)); d != "" {
+				t.Errorf("plan (-want +got):\n%s", d)
+			}
+			want := map[string]string{}
+			for _, p := range tt.ports {
+				want[p.ID] = tt.reasons[p.ID]
+			}
+			if d := cmp.Diff(want, reasons); d != "" {
+				t.Errorf("reasons (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// A pass over some ports looks at the taps that theirs go with, and at no others:
+// it takes nothing off its bridge that it was not asked about.
+func TestPick(t *testing.T) {
+	s := &host.State{Ports: []host.Port{{ID: port1, Parent: port2}, {ID: port2}, {ID: dhcp1, Parent: port2}, {ID: netA}}}
+	ids := func(s *host.State) (out []string) {
+		for _, p := range s.Ports {
+			out = append(out, p.ID)
+		}
+		return out
+	}
+	for asked, want := range map[string][]string{port2: {port1, port2, dhcp1}, port1: {port1, port2}, netA: {netA}} {
+		if d := cmp.Diff(want, ids(pick(s, []string{asked}))); d != "" {
+			t.Errorf("with %s (-want +got):\n%s", asked, d)
+		}
+	}
+	left := about(pick(s, []string{port1}), []link.Link{tap(1, port1, 0, 0, true), tap(2, netA, 0, 0, true)})
+	if len(left) != 1 || left[0].Index != 1 {
+		t.Errorf("it looks at %v", left)
+	}
+}
+
 func TestPlanPruneAndCleanup(t *testing.T) {
 	flat := rightBridge(4, netB, 1500)
 	o := newObserved([]link.Link{

@@ -16,18 +16,34 @@ func planPorts(s *host.State, o *observed, failed map[string]string, hold string
 	}
 	reasons := make(map[string]string, len(s.Ports))
 	known := served(s)
-	var ops []Op
+	ops, deleted := staleSubPorts(s, o)
 	for i := range s.Ports {
 		p := &s.Ports[i]
 		known[host.TapName(p.ID)] = true
-		some, reason := planPort(s, p, networks[p.NetworkID], o, hold)
-		if reason == "" {
-			reason = failed[p.NetworkID]
+		if p.Parent != "" {
+			continue
+		}
+		l, ok := o.byName[host.TapName(p.ID)]
+		some, reason := []Op(nil), absent(s, host.TapName(p.ID))
+		if ok && !deleted[l.Name] {
+			some, reason = planPort(s, p, l, networks[p.NetworkID], o, hold)
 		}
 		ops, reasons[p.ID] = append(ops, some...), reason
 	}
+	// Parents first: subports need their taps up, and with their MTU.
+	for i := range s.Ports {
+		if p := &s.Ports[i]; p.Parent != "" {
+			some, reason := planSubPort(s, p, networks[p.NetworkID], o, hold, deleted, reasons)
+			ops, reasons[p.ID] = append(ops, some...), reason
+		}
+	}
+	for i := range s.Ports {
+		if p := &s.Ports[i]; reasons[p.ID] == "" {
+			reasons[p.ID] = failed[p.NetworkID]
+		}
+	}
 	for _, l := range o.links {
-		if isTap(l) && !known[l.Name] && isBridgeOfOurs(o.byIndex[l.Master]) {
+		if isTap(l) && !known[l.Name] && !deleted[l.Name] && isBridgeOfOurs(o.byIndex[l.Master]) {
 			ops = append(ops, set(l.Name, l.Name, "nomaster down", link.Master(0), link.Up(false)))
 		}
 	}
@@ -53,12 +69,10 @@ func served(s *host.State) map[string]bool {
 	return taps
 }
 
-func planPort(s *host.State, p *host.Port, n *host.Network, o *observed, hold string) ([]Op, string) {
-	name := host.TapName(p.ID)
-	l, ok := o.byName[name]
+// planPort is the way of a port's tap, l, to its bridge.
+func planPort(s *host.State, p *host.Port, l link.Link, n *host.Network, o *observed, hold string) ([]Op, string) {
+	name := l.Name
 	switch {
-	case !ok:
-		return nil, absent(s, name)
 	case !p.AdminUp:
 		return takeOff(p.ID, l), "the port is administratively down"
 	case n == nil:
