@@ -9,9 +9,9 @@ type SubnetPool struct {
 	Description      string             `json:"description"`
 	Prefixes         List[netip.Prefix] `json:"prefixes"`
 	IPVersion        int                `json:"ip_version"`
-	MinPrefixlen     int                `json:"min_prefixlen"`
-	MaxPrefixlen     int                `json:"max_prefixlen"`
-	DefaultPrefixlen int                `json:"default_prefixlen"`
+	MinPrefixlen     Digits             `json:"min_prefixlen"`
+	MaxPrefixlen     Digits             `json:"max_prefixlen"`
+	DefaultPrefixlen Digits             `json:"default_prefixlen"`
 	DefaultQuota     *int               `json:"default_quota"`
 	AddressScopeID   ID                 `json:"address_scope_id"`
 	IsDefault        bool               `json:"is_default"`

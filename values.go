@@ -20,6 +20,17 @@ func (id ID) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(id))
 }
 
+// Digits is a number that the API shows as text and takes as either.
+type Digits int
+
+// MarshalJSON implements json.Marshaler.
+func (d Digits) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, `"%d"`, int(d)), nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *Digits) UnmarshalJSON(b []byte) error {
+	return json.Unmarshal(bytes.Trim(b, `"`), (*int)(d))
+}
+
 // Addr is an IP address that may be absent: the zero Addr is null on the wire.
 type Addr struct{ netip.Addr }
 

@@ -47,7 +47,7 @@ type zone struct {
 // AvailabilityZones serves the zones of the agents that serve networks and routers.
 func AvailabilityZones(rq *httpRequest, rest []string) error {
 	if rq.r.Method != http.MethodGet || len(rest) > 0 {
-		return notAllowed(rq.r.Method)
+		return notAllowed()
 	}
 	for name := range rq.query() {
 		if name != "fields" && name != "name" && name != "resource" && name != "state" {

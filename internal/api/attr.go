@@ -67,7 +67,7 @@ func standard() []Attr {
 		row("description", "CUVF", "", text(255)),
 		row("created_at", "V", Unset, anyType),
 		row("updated_at", "V", Unset, anyType),
-		row("revision_number", "VF", Unset, integer()),
+		row("revision_number", "VF", Unset, revision),
 	}
 }
 
@@ -82,3 +82,11 @@ func table(groups ...[]Attr) []Attr {
 	}
 	return all
 }
+
+// revision is a number; as a filter anything else is one that nothing has.
+var revision = Type{Name: "integer", Convert: func(v any) (any, error) {
+	if n, err := toInt(v); err == nil {
+		return n, nil
+	}
+	return int64(-1), nil
+}}

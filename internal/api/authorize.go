@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/weftnet/weft/internal/store"
 )
@@ -26,13 +27,21 @@ type judge[T any] struct {
 // allow refuses with PolicyNotAuthorized what the rule does not admit, or with the
 // error that the rule met.
 func (j *judge[T]) allow(rule string) error {
-	if j.rq.s.Policy.Allow(rule, j.rq.caller, j.attr) {
+	if j.admits(rule) {
 		return nil
 	}
+	return j.refusal("rule:" + rule)
+}
+
+func (j *judge[T]) admits(rule string) bool { return j.rq.s.Policy.Allow(rule, j.rq.caller, j.attr) }
+
+// refusal is the answer to who may not do what the rules, put together as text, are
+// about.
+func (j *judge[T]) refusal(rules string) error {
 	if j.failed != nil {
 		return j.failed
 	}
-	return disallowed(rule)
+	return disallowed(rules)
 }
 
 // attr gives policy the attributes of the noun.
@@ -79,49 +88,57 @@ func (j *judge[T]) parent() parent {
 
 // mayWrite checks the rule of the action and the rules of the attributes that the
 // request names and that differ from their defaults. old is the noun before an
-// update; a refusal of what the caller may see is 403.
+// update; a refusal of what the caller may see is 403. As in Neutron they are one
+// rule, which a refusal shows whole.
 func (r *served[T]) mayWrite(rq *httpRequest, tx *store.Tx, action string, v *T, in Request, old *T) error {
 	subject := v
 	if old != nil {
 		subject = old
 	}
 	j := &judge[T]{r: r, rq: rq, tx: tx, noun: subject, values: in.Values}
-	if err := j.allow(action + "_" + r.rule()); err != nil {
-		return err
-	}
-	for i := range r.schema.attrs { // in a fixed order: the first refusal is the answer
+	name := action + "_" + r.rule()
+	whole, admitted := "rule:"+name, j.admits(name)
+	for i := range r.schema.attrs { // in a fixed order: the refusal tells it
 		a := &r.schema.attrs[i]
 		if !in.Given[a.Name] || action == "create" && isDefault(a, in.Values[a.Name]) {
 			continue
 		}
-		if err := j.attributeRules(action, a.Name, in.Values[a.Name]); err != nil {
-			return err
+		if text, ok := j.attributeRules(action, a.Name, in.Values[a.Name]); text != "" {
+			whole, admitted = conjunction(whole, text), admitted && ok
 		}
+	}
+	if !admitted {
+		return j.refusal(whole)
 	}
 	return nil
 }
+
+// conjunction is how oslo.policy writes rules that must all hold.
+func conjunction(rules ...string) string { return "(" + strings.Join(rules, " and ") + ")" }
 
 func isDefault(a *Attr, v any) bool {
 	return a != nil && a.Default != Unset && reflect.DeepEqual(a.Default, v)
 }
 
-// attributeRules checks the rule of an attribute and, for structured values, of
-// the members given: create_port:fixed_ips:ip_address.
-func (j *judge[T]) attributeRules(action, name string, value any) error {
+// attributeRules is the rule of an attribute, "" if it has none, and for structured
+// values the rules of the members given: create_port:fixed_ips:ip_address.
+func (j *judge[T]) attributeRules(action, name string, value any) (text string, ok bool) {
 	p := j.rq.s.Policy
-	if rule, ok := p.AttributeRule(action, j.r.rule(), name); ok {
-		if err := j.allow(rule); err != nil {
-			return err
-		}
+	rule, ok := p.AttributeRule(action, j.r.rule(), name)
+	if !ok {
+		return "", true
 	}
+	text, ok = "rule:"+rule, j.admits(rule)
+	var members []string
 	for _, member := range memberNames(value) {
-		if rule, ok := p.AttributeRule(action, j.r.rule(), name+":"+member); ok {
-			if err := j.allow(rule); err != nil {
-				return err
-			}
+		if rule, has := p.AttributeRule(action, j.r.rule(), name+":"+member); has {
+			members, ok = append(members, "rule:"+rule), ok && j.admits(rule)
 		}
 	}
-	return nil
+	if len(members) > 0 {
+		text = conjunction(text, conjunction(members...))
+	}
+	return text, ok
 }
 
 func memberNames(v any) []string {

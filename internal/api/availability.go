@@ -17,7 +17,7 @@ import (
 func NetworkIPAvailabilities(rq *httpRequest, rest []string) error {
 	switch {
 	case rq.r.Method != http.MethodGet:
-		return notAllowed(rq.r.Method)
+		return notAllowed()
 	case len(rest) == 0:
 		return rq.listAvailability()
 	case len(rest) == 1:

@@ -38,7 +38,7 @@ func (b binding) serve(rq *httpRequest, id string, rest []string) error {
 	case len(rest) > 1:
 		return notFound()
 	}
-	return notAllowed(rq.r.Method)
+	return notAllowed()
 }
 
 // bind answers as Neutron does, with null.
@@ -65,7 +65,7 @@ func (rq *httpRequest) allow(rule string) error {
 	if rq.s.Policy.Allow(rule, rq.caller, func(string) any { return nil }) {
 		return nil
 	}
-	return disallowed(rule)
+	return disallowed("rule:" + rule)
 }
 
 // listAs lists rows as a resource does, whatever the request asks for.

@@ -34,7 +34,12 @@ func readAll(r *http.Request) ([]byte, error) {
 	return data, nil
 }
 
+// parseBody gives an empty object for no body at all: what must be in it is missed
+// by name.
 func parseBody(data []byte) (map[string]any, error) {
+	if len(data) == 0 {
+		return map[string]any{}, nil
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	var v any
@@ -50,10 +55,10 @@ func parseBody(data []byte) (map[string]any, error) {
 
 // objects takes the noun or, in bulk, the nouns out of a request body.
 func objects(body map[string]any, singular, plural string) (list []map[string]any, bulk bool, err error) {
-	if v, ok := body[singular]; ok {
+	if v := body[singular]; v != nil {
 		m, ok := v.(map[string]any)
 		if !ok {
-			return nil, false, badRequest("Body contains invalid data")
+			return nil, false, badRequest("Object '%s' contains invalid data", singular)
 		}
 		return []map[string]any{m}, false, nil
 	}
@@ -71,7 +76,7 @@ func objects(body map[string]any, singular, plural string) (list []map[string]an
 			m = inner
 		}
 		if !ok {
-			return nil, true, badRequest("Invalid element in request body: %s", py(item))
+			return nil, true, badRequest("Object '%s' contains invalid data", singular)
 		}
 		list = append(list, m)
 	}
@@ -189,14 +194,24 @@ func (s *schema) fillProject(in map[string]any, c *weft.Caller) error {
 	if hasTenant && !hasProject {
 		project, hasProject = tenant, true
 	}
-	if hasProject && project != c.ProjectID && !c.IsAdmin() {
-		return badRequest("Specifying 'project_id' other than the authenticated project in request is not allowed for the current user.")
+	if err := checkProject(in, c); err != nil {
+		return err
 	}
 	if !hasProject {
 		project = c.ProjectID
 	}
 	if a := s.byName["project_id"]; a != nil && a.Post {
 		in["project_id"], in["tenant_id"] = project, project
+	}
+	return nil
+}
+
+// checkProject refuses the project of somebody else.
+func checkProject(in map[string]any, c *weft.Caller) error {
+	for _, name := range []string{"tenant_id", "project_id"} {
+		if project, ok := in[name]; ok && project != c.ProjectID && !c.IsAdmin() {
+			return badRequest("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin or advsvc privileges")
+		}
 	}
 	return nil
 }

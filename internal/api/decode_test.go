@@ -23,7 +23,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`{"port":{` + net + `,"admin_state_up":"maybe"}}`, "InvalidInput", "Invalid input for operation: 'maybe' cannot be converted to boolean."},
 		{`{"port":{"network_id":"x"}}`, "HTTPBadRequest", "Invalid input for network_id. Reason: 'x' is not a valid UUID."},
 		{`{"port":{` + net + `,"name":7}}`, "HTTPBadRequest", "Invalid input for name. Reason: '7' is not a valid string."},
-		{`{"port":{` + net + `,"mac_address":"01:00:00:00:00:01"}}`, "HTTPBadRequest", "Invalid input for mac_address. Reason: '01:00:00:00:00:01' is not a valid MAC address."},
+		{`{"port":{` + net + `,"mac_address":"ff:ff:ff:ff:ff:ff"}}`, "HTTPBadRequest", "Invalid input for mac_address. Reason: 'ff:ff:ff:ff:ff:ff' is not a valid MAC address."},
 		{`{"port":{` + net + `,"fixed_ips":[{"ip_address":"10.0.0.1"},{"ip_address":"10.0.0.1"}]}}`, "HTTPBadRequest", "Invalid input for fixed_ips. Reason: Duplicate IP address '10.0.0.1'."},
 		{`{"port":{` + net + `,"tenant_id":"a","project_id":"b"}}`, "HTTPBadRequest", "'project_id' and 'tenant_id' do not match"},
 		{`{"port":{` + net + `,"binding:vnic_type":"x"}}`, "HTTPBadRequest", "Invalid input for binding:vnic_type. Reason: x is not in valid_values."},

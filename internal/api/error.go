@@ -23,12 +23,14 @@ func notFound() error {
 	return weft.Errorf(weft.NotFound, "HTTPNotFound", "The resource could not be found.")
 }
 
-func notAllowed(method string) error {
-	return weft.Errorf(weft.NotAllowed, "HTTPMethodNotAllowed", "The method %s is not allowed for this resource.", method)
+// notAllowed is said in the words that Neutron has for it.
+func notAllowed() error {
+	return weft.Errorf(weft.NotAllowed, "HTTPMethodNotAllowed", "The server could not comply with the request since it is either malformed or otherwise incorrect.")
 }
 
-func disallowed(rule string) error {
-	return weft.Errorf(weft.Forbidden, "PolicyNotAuthorized", "rule:%s is disallowed by policy", rule)
+// disallowed takes the rules as oslo.policy writes them: "rule:get_agent".
+func disallowed(rules string) error {
+	return weft.Errorf(weft.Forbidden, "PolicyNotAuthorized", "%s is disallowed by policy", rules)
 }
 
 // writeError answers with an error in Neutron's form. What is not a refusal is

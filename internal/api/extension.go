@@ -29,7 +29,7 @@ func lookup(alias string) *extension {
 func (s *Server) extensions(rq *httpRequest, rest []string) error {
 	switch {
 	case rq.r.Method != http.MethodGet:
-		return notAllowed(rq.r.Method)
+		return notAllowed()
 	case len(rest) == 0:
 		list := []any{}
 		for _, e := range catalogue {

@@ -68,7 +68,7 @@ func flavorProfiles(svc *flavor.Service) Handler {
 		case len(rest) > 1:
 			return notFound()
 		}
-		return notAllowed(rq.r.Method)
+		return notAllowed()
 	}
 }
 
@@ -105,7 +105,7 @@ func bindProfile(rq *httpRequest, svc *flavor.Service, id string) error {
 func nextProviders(svc *flavor.Service) Handler {
 	return func(rq *httpRequest, id string, rest []string) error {
 		if rq.r.Method != http.MethodGet || len(rest) > 0 {
-			return notAllowed(rq.r.Method)
+			return notAllowed()
 		}
 		if err := rq.allow("get_flavor"); err != nil {
 			return err
@@ -131,7 +131,7 @@ func nextProviders(svc *flavor.Service) Handler {
 func serviceProviders(all []flavor.Provider) func(*httpRequest, []string) error {
 	return func(rq *httpRequest, rest []string) error {
 		if rq.r.Method != http.MethodGet || len(rest) > 0 {
-			return notAllowed(rq.r.Method)
+			return notAllowed()
 		}
 		out := weft.List[map[string]any]{}
 		for _, p := range all {

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"net/http"
 	"net/url"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +26,12 @@ func (r *served[T]) list(rq *httpRequest) error {
 	}
 	p, err := r.page(rq, &q)
 	if err != nil {
+		return err
+	}
+	if err := r.sorting(rq.query(), &q); err != nil {
+		return err
+	}
+	if err := r.mark(rq, &q); err != nil {
 		return err
 	}
 	return r.answer(rq, q, p)
@@ -106,19 +112,20 @@ func (l *listWriter) fail(err error) error {
 func (r *served[T]) query(rq *httpRequest) (store.Query, error) {
 	params := rq.query()
 	q := store.Query{Compute: r.wanted(rq), Where: r.reach(rq)}
-	if len(params["project_id"]) > 0 && len(params["tenant_id"]) > 0 {
-		return q, weft.Errorf(weft.BadRequest, "TenantIdProjectIdFilterConflict", "Both tenant_id and project_id passed as filters.")
-	}
-	if err := r.filters(rq.caller, params, &q); err != nil {
+	if err := r.filters(rq, &q); err != nil {
 		return q, err
 	}
 	q.Where = append(q.Where, r.tagFilters(params)...)
-	return q, r.sorting(params, &q)
+	return q, nil
 }
 
-func (r *served[T]) filters(c *weft.Caller, params url.Values, q *store.Query) error {
+// filters are the conditions of the parameters, in the order of the request, in
+// which an error names them too.
+func (r *served[T]) filters(rq *httpRequest, q *store.Query) error {
+	c, params := rq.caller, rq.query()
 	var bad []string
-	for name, values := range params {
+	for _, name := range rq.paramNames() {
+		values := params[name]
 		if reserved[name] {
 			continue
 		}
@@ -142,7 +149,6 @@ func (r *served[T]) filters(c *weft.Caller, params url.Values, q *store.Query) e
 		q.Where = append(q.Where, cond)
 	}
 	if len(bad) > 0 {
-		sort.Strings(bad)
 		return badRequest("[%s] is invalid attribute for filtering", strings.Join(bad, ", "))
 	}
 	return nil
@@ -163,6 +169,10 @@ func filterValues(t Type, values []string) ([]any, error) {
 		switch x := v.(type) {
 		case bool:
 			v = map[bool]int{true: 1}[x]
+		case string:
+			if t.Name == "integer" {
+				continue
+			}
 		case int64:
 			if int64(int32(x)) != x { // no column holds it, and PostgreSQL says so with an error
 				continue
@@ -216,32 +226,45 @@ func (r *served[T]) tagFilters(params url.Values) []store.Cond {
 	return out
 }
 
+// sorting reads the sort keys. Each has a direction; empty ones are none.
 func (r *served[T]) sorting(params url.Values, q *store.Query) error {
-	keys, dirs := params["sort_key"], params["sort_dir"]
-	if len(dirs) > 0 && len(keys) != len(dirs) {
+	keys, dirs := nonEmpty(params["sort_key"]), nonEmpty(params["sort_dir"])
+	if len(keys) != len(dirs) {
 		return badRequest("The number of sort_keys and sort_dirs must be same")
 	}
-	for i, key := range keys {
+	columns := make([]string, len(keys))
+	if bad := rejected(keys, func(i int, key string) bool {
 		a := r.schema.byName[key]
-		col, ok := r.Table.Column(key)
-		if a == nil || !a.Sort || !ok {
-			return badRequest("['%s'] is invalid attribute for sort_keys", key)
-		}
-		o := store.Order{Column: col}
-		if i < len(dirs) {
-			switch dirs[i] {
-			case "asc":
-			case "desc":
-				o.Desc = true
-			default:
-				return badRequest("['%s'] is invalid value for sort_dirs, valid value is 'asc' and 'desc'", dirs[i])
-			}
-		}
+		var ok bool
+		columns[i], ok = r.Table.Column(key)
+		return a != nil && a.Sort && ok
+	}); bad != "" {
+		return badRequest("[%s] is invalid attribute for sort_keys", bad)
+	}
+	if bad := rejected(dirs, func(_ int, d string) bool { return d == "asc" || d == "desc" }); bad != "" {
+		return badRequest("[%s] is invalid value for sort_dirs, valid value is 'asc' and 'desc'", bad)
+	}
+	for i, col := range columns {
 		if col != "id" {
-			q.Sort = append(q.Sort, o)
+			q.Sort = append(q.Sort, store.Order{Column: col, Desc: dirs[i] == "desc"})
 		}
 	}
 	return nil
+}
+
+func nonEmpty(list []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "" })
+}
+
+// rejected is a list, as Python writes it, of what is not good.
+func rejected(list []string, good func(int, string) bool) string {
+	var bad []string
+	for i, s := range list {
+		if !good(i, s) {
+			bad = append(bad, "'"+s+"'")
+		}
+	}
+	return strings.Join(bad, ", ")
 }
 
 // page is the state of a paginated list.
@@ -260,10 +283,11 @@ func (p *page) saw(id string) {
 	p.n++
 }
 
-// page is the page that the client asks for.
+// page is the page that the client asks for. Of a parameter given twice the last
+// counts.
 func (rq *httpRequest) page() (*page, error) {
 	p := &page{}
-	if s := rq.query().Get("limit"); s != "" {
+	if s, ok := rq.last("limit"); ok {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 {
 			return nil, weft.Errorf(weft.BadRequest, "BadRequest", "Bad limit request: Limit must be an integer 0 or greater and not '%s'.", s)
@@ -273,25 +297,39 @@ func (rq *httpRequest) page() (*page, error) {
 	if top := rq.s.MaxLimit; top > 0 && (p.limit == 0 || p.limit > top) {
 		p.limit = top
 	}
+	reverse, _ := rq.last("page_reverse")
+	p.reverse = p.limit > 0 && strings.EqualFold(reverse, "true")
 	return p, nil
 }
 
+// page puts the page into a query, but for where it begins.
 func (r *served[T]) page(rq *httpRequest, q *store.Query) (*page, error) {
+	if r.Unpaged {
+		return &page{}, nil
+	}
 	p, err := rq.page()
-	if err != nil || p.limit == 0 {
-		return p, err
+	if err != nil {
+		return nil, err
 	}
-	params := rq.query()
-	p.reverse = strings.EqualFold(params.Get("page_reverse"), "true")
-	q.Limit, q.Reverse, q.Marker = p.limit, p.reverse, params.Get("marker")
-	if q.Marker != "" {
-		// A marker that is gone, or of somebody else, is an error of the resource's own
-		// type.
-		if _, err := r.load(rq, rq.read(), q.Marker); err != nil {
-			return nil, err
-		}
-	}
+	q.Limit, q.Reverse = p.limit, p.reverse
 	return p, nil
+}
+
+// mark finds the row after which a page begins. One that is gone, or of somebody
+// else, is an error for some resources and none for others, as in Neutron.
+func (r *served[T]) mark(rq *httpRequest, q *store.Query) error {
+	if q.Limit == 0 {
+		return nil
+	}
+	q.Marker, _ = rq.last("marker")
+	if q.Marker == "" {
+		return nil
+	}
+	_, err := r.load(rq, rq.read(), q.Marker)
+	if weft.IsKind(err, weft.NotFound) && !r.MarkerMust {
+		q.Marker, err = "", nil
+	}
+	return err
 }
 
 // links are the links to the neighbouring pages, as Neutron has them: "next" is

@@ -37,7 +37,7 @@ func Logs(svc LogService) *Resource[weft.Log] {
 func LoggableResources(svc LogService) func(*httpRequest, []string) error {
 	return func(rq *httpRequest, rest []string) error {
 		if rq.r.Method != http.MethodGet || len(rest) > 0 {
-			return notAllowed(rq.r.Method)
+			return notAllowed()
 		}
 		list := []any{}
 		if rq.s.Policy.Allow("get_loggable_resource", rq.caller, rq.ownProject) {

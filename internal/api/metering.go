@@ -62,4 +62,4 @@ func identOnly() []Attr {
 
 // immutable is the update of nouns none of whose attributes can change: whatever a
 // request names is refused before.
-func immutable[T any](_ *store.Tx, _, _ *T, _ Request) error { return notAllowed("PUT") }
+func immutable[T any](_ *store.Tx, _, _ *T, _ Request) error { return notAllowed() }

@@ -177,7 +177,7 @@ func floatingIPPools(rq *httpRequest, rest []string) error {
 	case len(rest) > 0:
 		return notFound()
 	case rq.r.Method != http.MethodGet:
-		return notAllowed(rq.r.Method)
+		return notAllowed()
 	}
 	if err := plainList(rq); err != nil {
 		return err

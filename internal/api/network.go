@@ -16,7 +16,8 @@ type NetworkService interface {
 // Networks is the table of networks.
 func Networks(svc NetworkService, cascade func(*store.Tx, *weft.Network) error) *Resource[weft.Network] {
 	return &Resource[weft.Network]{
-		Singular: "network", Plural: "networks", Table: store.Networks,
+		MarkerMust: true,
+		Singular:   "network", Plural: "networks", Table: store.Networks,
 		Implements: []string{"external-net", "multi-provider", "net-mtu", "net-mtu-writable", "network_availability_zone", "provider"},
 		Attrs: table(ident(), standard(), tagged(),
 			[]Attr{
@@ -33,7 +34,7 @@ func Networks(svc NetworkService, cascade func(*store.Tx, *weft.Network) error) 
 			ext("dns-integration", row("dns_domain", "CUV", "", domainName)),
 			ext("qos", row("qos_policy_id", "CUV", nil, uuidType.orNull())),
 			ext("provider",
-				row("provider:network_type", "CUVF", Unset, text(32).orNull()),
+				row("provider:network_type", "CUVF", Unset, networkType),
 				row("provider:physical_network", "CUVF", Unset, text(64).orNull()),
 				row("provider:segmentation_id", "CUVF", Unset, integerOrNull)),
 			ext("multi-provider", row("segments", "CUV", Unset, segmentList)),
@@ -67,33 +68,48 @@ var integerOrNull = Type{Name: "integer", Convert: func(v any) (any, error) {
 	return toInt(v)
 }}
 
+var networkType = Type{Name: "string", Convert: func(v any) (any, error) {
+	if v == "" {
+		return nil, weft.Invalid("network_type value '' not supported")
+	}
+	return v, nil
+}, Validate: text(32).Validate}
+
 // segmentList is the list of provider attributes of a network of several segments.
-var segmentList = Type{Name: "list of segments", Validate: func(v any) string {
+// Members that segments do not have are refused as attributes are.
+var segmentList = Type{Name: "list of segments", Convert: func(v any) (any, error) {
 	list, ok := v.([]any)
-	if !ok || len(list) == 0 {
-		return "'" + py(v) + "' is not a list"
+	if !ok {
+		return nil, badRequest("Invalid input for segments. Reason: '%s' is not a list.", py(v))
 	}
 	for _, s := range list {
 		m, ok := s.(map[string]any)
 		if !ok {
-			return "'" + py(s) + "' is not a dictionary"
+			return nil, badRequest("Invalid input for segments. Reason: '%s' is not a dictionary.", py(s))
 		}
-		for k, x := range m {
-			switch k {
-			case "provider:network_type", "provider:physical_network":
-				if reason := text(64).orNull().Validate(x); reason != "" {
-					return reason
-				}
-			case "provider:segmentation_id":
-				if n, err := integerOrNull.Convert(x); err != nil {
-					return "'" + py(x) + "' is not an integer"
-				} else {
-					m[k] = n
-				}
-			default:
-				return "Unexpected keys supplied: " + k
-			}
+		if err := segmentMembers(m); err != nil {
+			return nil, err
 		}
 	}
-	return ""
+	return v, nil
 }}
+
+func segmentMembers(m map[string]any) error {
+	for k, x := range m {
+		switch k {
+		case "provider:network_type", "provider:physical_network":
+			if reason := text(64).orNull().Validate(x); reason != "" {
+				return badRequest("Invalid input for segments. Reason: %s.", reason)
+			}
+		case "provider:segmentation_id":
+			n, err := integerOrNull.Convert(x)
+			if err != nil {
+				return err
+			}
+			m[k] = n
+		default:
+			return badRequest("Unrecognized attribute(s) '%s'", k)
+		}
+	}
+	return nil
+}

@@ -59,7 +59,7 @@ func (s *Server) OpenAPI() ([]byte, error) {
 // serveOpenAPI answers with the document; it is no secret.
 func (s *Server) serveOpenAPI(rq *httpRequest) error {
 	if rq.r.Method != http.MethodGet {
-		return notAllowed(rq.r.Method)
+		return notAllowed()
 	}
 	s.documentOnce.Do(func() { s.document, s.documentErr = s.OpenAPI() })
 	if s.documentErr != nil {
@@ -367,6 +367,8 @@ func goSchema(t reflect.Type) object {
 	switch t {
 	case reflect.TypeFor[weft.ID]():
 		return object{"type": []any{"string", "null"}}
+	case reflect.TypeFor[weft.Digits]():
+		return object{"type": "string", "pattern": "^[0-9]+$"}
 	case reflect.TypeFor[weft.Addr]():
 		return object{"type": []any{"string", "null"}, "format": "ip"}
 	case reflect.TypeFor[weft.Time]():

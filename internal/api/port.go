@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -29,7 +28,8 @@ type PortGuard interface {
 // Ports is the table of ports.
 func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 	return &Resource[weft.Port]{
-		Singular: "port", Plural: "ports", Table: store.Ports,
+		MarkerMust: true,
+		Singular:   "port", Plural: "ports", Table: store.Ports,
 		Implements: []string{
 			"allowed-address-pairs", "binding", "binding-extended", "data-plane-status", "dns-domain-ports", "dns-integration",
 			"extra_dhcp_opt", "ip-substring-filtering", "port-device-profile", "port-hardware-offload-type",
@@ -90,65 +90,28 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 			}
 			return svc.DeletePort(tx, p)
 		},
-		Parent: networkOf(func(p *weft.Port) string { return p.NetworkID }),
-		Below:  map[string]Handler{"bindings": newPortBindings(svc).serve},
+		Filters: map[string]Type{"fixed_ips": pair},
+		Parent:  networkOf(func(p *weft.Port) string { return p.NetworkID }),
+		Below:   map[string]Handler{"bindings": newPortBindings(svc).serve},
+		Using:   ownNetwork("port", func(p *weft.Port) string { return p.NetworkID }),
 	}
 }
 
-// addressPairs is a list of address pairs. As in Neutron, what is wrong with one of
-// them is told without the name of the attribute.
+// addressPairs are refused in words of their own: the message is not the usual one
+// about an attribute.
 var addressPairs = Type{Name: "list of address pairs", Convert: func(v any) (any, error) {
-	if v == nil {
-		return []any{}, nil
-	}
 	list, ok := v.([]any)
-	if !ok {
+	if !ok && v != nil {
 		return nil, badRequest("Allowed address pairs must be a list.")
 	}
+	seen := map[[2]string]bool{}
 	for _, e := range list {
-		if m, ok := e.(map[string]any); ok {
-			if reason := addressPair(m); reason != "" {
-				return nil, badRequest("%s", reason)
-			}
+		if err := addressPair(e, seen); err != nil {
+			return nil, err
 		}
 	}
-	return v, nil
-}, Validate: func(v any) string {
-	for _, e := range v.([]any) {
-		if _, ok := e.(map[string]any); !ok {
-			return fmt.Sprintf("'%s' is not a dictionary", py(e))
-		}
-	}
-	return ""
+	return nullToList(v)
 }}
-
-func addressPair(m map[string]any) string {
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		if k != "mac_address" && k != "ip_address" {
-			return fmt.Sprintf("Unrecognized attribute(s) '%s'", k)
-		}
-	}
-	if x, ok := m["mac_address"]; ok {
-		if reason := mac.Validate(x); reason != "" {
-			return reason
-		}
-	}
-	x, ok := m["ip_address"]
-	if !ok {
-		return "" // core says what is missing
-	}
-	s, _ := x.(string)
-	if strings.Contains(s, "/") {
-		if _, err := netip.ParsePrefix(s); err != nil {
-			return fmt.Sprintf("'%s' is not a valid IP subnet", s)
-		}
-		return ""
-	}
-	if _, ok := parseIP(x); !ok {
-		return fmt.Sprintf("'%s' is not a valid IP address", py(x))
-	}
-	return ""
-}
 
 // portHints are hints for kinds of host data planes, by their names.
 var portHints = Type{Name: "object", Validate: func(v any) string {
@@ -183,47 +146,88 @@ func onlyKey(v any, key string) (map[string]any, string) {
 	return m, ""
 }
 
-var dhcpOptions = Type{Name: "list of DHCP options", Convert: nullToList, Validate: func(v any) string {
-	list, ok := v.([]any)
-	if !ok {
-		return fmt.Sprintf("'%s' is not a list", py(v))
-	}
-	for _, e := range list {
-		if reason := dhcpOption(e); reason != "" {
-			return reason
-		}
-	}
-	return ""
-}}
-
-// dhcpOption checks one extra DHCP option and completes it with its IP version.
-func dhcpOption(v any) string {
+func addressPair(v any, seen map[[2]string]bool) error {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return fmt.Sprintf("'%s' is not a dictionary", py(v))
+		return badRequest("Invalid input for allowed_address_pairs. Reason: '%s' is not a dictionary.", py(v))
 	}
-	if reason := nonEmptyText(255).Validate(m["opt_name"]); reason != "" {
-		return reason
+	if _, ok := m["ip_address"]; !ok {
+		return weft.Errorf(weft.BadRequest, "AllowedAddressPairsMissingIP", "AllowedAddressPair must contain ip_address")
 	}
-	if _, ok := m["opt_value"]; !ok {
-		return fmt.Sprintf("Expected keys: ['opt_name', 'opt_value'] in '%s'", py(v))
+	if x, ok := m["mac_address"]; ok {
+		if reason := mac.Validate(x); reason != "" {
+			return badRequest("%s", reason)
+		}
 	}
-	if reason := text(255).orNull().Validate(m["opt_value"]); reason != "" {
-		return reason
+	pair := [2]string{py(m["mac_address"]), py(m["ip_address"])}
+	if seen[pair] {
+		return weft.Errorf(weft.BadRequest, "DuplicateAddressPairInRequest", "Request contains duplicate address pair: mac_address %s ip_address %s.", pair[0], pair[1])
+	}
+	seen[pair] = true
+	var unknown []string
+	for k := range m {
+		if k != "mac_address" && k != "ip_address" {
+			unknown = append(unknown, k)
+		}
+	}
+	if slices.Sort(unknown); len(unknown) > 0 {
+		return badRequest("Unrecognized attribute(s) '%s'", strings.Join(unknown, ", "))
+	}
+	if _, err := netip.ParsePrefix(pair[1]); err == nil {
+		return nil
+	}
+	if reason := notIP(m["ip_address"]); reason != "" {
+		return badRequest("%s", reason)
+	}
+	return nil
+}
+
+// dhcpOptions, too, have refusals of their own.
+var dhcpOptions = Type{Name: "list of DHCP options", Convert: func(v any) (any, error) {
+	list, ok := v.([]any)
+	if !ok && v != nil {
+		return nil, weft.Invalid("'%s' is not a list", py(v))
+	}
+	for _, e := range list {
+		if !dhcpOption(e) {
+			return nil, weft.Invalid("No valid key specs matched for: %s", py(e))
+		}
+	}
+	return nullToList(v)
+}}
+
+// dhcpOption reports whether a value is an extra DHCP option, and completes it with
+// its IP version.
+func dhcpOption(v any) bool {
+	m, ok := v.(map[string]any)
+	if !ok || nonEmptyText(255).Validate(m["opt_name"]) != "" {
+		return false
+	}
+	value, given := m["opt_value"]
+	if !given || value != nil && nonEmptyText(255).Validate(value) != "" {
+		return false
+	}
+	for k := range m {
+		if k != "opt_name" && k != "opt_value" && k != "ip_version" {
+			return false
+		}
 	}
 	version := any(int64(4))
 	if x, ok := m["ip_version"]; ok {
 		n, err := toInt(x)
 		if err != nil || n != int64(4) && n != int64(6) {
-			return fmt.Sprintf("'%s' is not in [4, 6]", py(x))
+			return false
 		}
 		version = n
 	}
 	m["ip_version"] = version
-	for k := range m {
-		if k != "opt_name" && k != "opt_value" && k != "ip_version" {
-			return fmt.Sprintf("Unexpected keys supplied: %s", k)
-		}
-	}
-	return ""
+	return true
 }
+
+// pair is what filters on members of lists look like.
+var pair = Type{Name: "key=value", Convert: func(v any) (any, error) {
+	if s, _ := v.(string); !strings.Contains(s, "=") {
+		return nil, weft.Invalid("'%s' is not of the form <key>=[value]", py(v))
+	}
+	return v, nil
+}}

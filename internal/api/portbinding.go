@@ -58,7 +58,7 @@ func (h *portBindings) serve(rq *httpRequest, portID string, rest []string) erro
 	case len(rest) == 2 && rest[1] == "activate" && method == http.MethodPut:
 		return h.activate(rq, portID, rest[0])
 	case len(rest) < 2 || len(rest) == 2 && rest[1] == "activate":
-		return notAllowed(method)
+		return notAllowed()
 	}
 	return notFound()
 }

@@ -189,7 +189,7 @@ func ruleTypes(svc QoSService) func(*httpRequest, []string) error {
 		case len(rest) > 1:
 			return notFound()
 		case rq.r.Method != http.MethodGet:
-			return notAllowed(rq.r.Method)
+			return notAllowed()
 		case len(rest) == 0:
 			return listRuleTypes(rq, svc)
 		case !rq.caller.IsAdmin():

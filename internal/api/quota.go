@@ -35,7 +35,7 @@ func Quotas(svc *quota.Service) func(*httpRequest, []string) error {
 		case len(rest) == 2 && get && rest[1] == "details":
 			return q.details(rq, rest[0])
 		case len(rest) <= 1:
-			return notAllowed(rq.r.Method)
+			return notAllowed()
 		}
 		return notFound()
 	}
@@ -52,7 +52,7 @@ func (rq *httpRequest) ownQuota(rule, project string) error {
 		return nil
 	}
 	if !rq.s.Policy.Allow(rule, rq.caller, target) {
-		return disallowed(rule)
+		return disallowed("rule:" + rule)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ type SharingService interface {
 // RBACPolicies is the table of policies that share objects between projects.
 func RBACPolicies(svc SharingService) *Resource[weft.RBACPolicy] {
 	return &Resource[weft.RBACPolicy]{
+		Unpaged:  true,
 		Singular: "rbac_policy", Plural: "rbac_policies", Path: "rbac-policies", Table: store.RBACPolicies,
 		Implements: []string{"rbac-policies", "rbac-security-groups"},
 		Attrs: table(ident(), ext("rbac-policies",

@@ -42,6 +42,7 @@ type Resource[T any] struct {
 	Listing func(rq *httpRequest) error              // before a list or show
 	Filters map[string]Type                          // filters beyond the attributes with Filter
 	Parent  func(tx *store.Tx, v *T) (parent, error) // what it belongs to, for policy
+	Using   func(tx *store.Tx, v *T) error           // refuses what a new one may not use; before policy
 	Actions map[string]Action[T]                     // /{path}/{id}/{action}
 	Below   map[string]Handler                       // what else is at /{path}/{id}/{name}
 	ReadAll bool                                     // every caller sees every row
@@ -49,6 +50,9 @@ type Resource[T any] struct {
 	// Discreet: who may not update what is shared with him is told that it is not
 	// there. So does Neutron where a noun does not show that it is shared.
 	Discreet bool
+
+	Unpaged    bool // lists have no pages, whatever limit says
+	MarkerMust bool // a page after what does not exist is an error, not the first page
 }
 
 // Within places a resource below another, as port forwardings are below their
@@ -189,8 +193,10 @@ func (r *served[T]) serve(rq *httpRequest, rest []string) error {
 		return r.update(rq, rest[0])
 	case len(rest) == 1 && method == http.MethodDelete && r.Delete != nil:
 		return r.delete(rq, rest[0])
+	case len(rest) == 0 && (method == http.MethodPut || method == http.MethodDelete):
+		return r.Table.Missing("None") // as Neutron has it, which looks for it first
 	case len(rest) <= 1:
-		return notAllowed(method)
+		return notAllowed()
 	case rest[1] == "tags" && r.schema.byName["tags"] != nil:
 		return r.tags(rq, rest[0], rest[2:])
 	case len(rest) == 2 && r.Actions[rest[1]].Do != nil:
@@ -272,6 +278,11 @@ func (r *served[T]) decodeAll(rq *httpRequest, list []map[string]any) ([]*T, []R
 func (r *served[T]) insertAll(rq *httpRequest, tx *store.Tx, made []*T, requests []Request, bulk bool) error {
 	perProject := map[string]int{}
 	for i, v := range made {
+		if r.Using != nil {
+			if err := r.Using(tx, v); err != nil {
+				return err
+			}
+		}
 		if err := r.mayWrite(rq, tx, "create", v, requests[i], nil); err != nil {
 			return err
 		}
@@ -330,6 +341,9 @@ func (r *served[T]) update(rq *httpRequest, id string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkProject(list[0], rq.caller); err != nil {
+		return err
+	}
 	values, given, err := r.schema.update(list[0])
 	if err != nil {
 		return err
@@ -383,7 +397,7 @@ func (r *served[T]) act(rq *httpRequest, id, name string) error {
 			return err
 		}
 	default:
-		return notAllowed(rq.r.Method)
+		return notAllowed()
 	}
 	var out any
 	err := run(func(tx *store.Tx) error {

@@ -20,7 +20,8 @@ type RouterService interface {
 // Routers is the table of routers; actions are its verbs beyond the usual ones.
 func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade func(*store.Tx, *weft.Router) error) *Resource[weft.Router] {
 	return &Resource[weft.Router]{
-		Singular: "router", Plural: "routers", Table: store.Routers,
+		MarkerMust: true,
+		Singular:   "router", Plural: "routers", Table: store.Routers,
 		Implements: []string{"ext-gw-mode", "extraroute", "extraroute-atomic", "l3-port-ip-change-not-allowed", "qos-gateway-ip", "router", "router_availability_zone",
 			"dvr", "ecmp_routes", "l3-flavors", "l3-ha", "router-admin-state-down-before-update", "router-enable-snat"},
 		Attrs: table(ident(), standard(), tagged(), ext("router",

@@ -115,6 +115,27 @@ func (rq *httpRequest) query() url.Values {
 	return rq.params
 }
 
+// last is the last value of a parameter.
+func (rq *httpRequest) last(name string) (string, bool) {
+	values := rq.query()[name]
+	if len(values) == 0 {
+		return "", false
+	}
+	return values[len(values)-1], true
+}
+
+// paramNames are the names of the parameters in the order of the request.
+func (rq *httpRequest) paramNames() []string {
+	var names []string
+	for part := range strings.SplitSeq(rq.r.URL.RawQuery, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if name, err := url.QueryUnescape(name); err == nil && rq.query()[name] != nil && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func (rq *httpRequest) read() *store.Tx { return rq.s.DB.Read(rq.r.Context(), rq.caller) }
 
 func (rq *httpRequest) update(fn func(*store.Tx) error) error {
@@ -202,7 +223,7 @@ func (s *Server) route(rq *httpRequest, id string) error {
 		return s.resources(rq)
 	}
 	if rq.r.Method == http.MethodPatch || rq.r.Method == http.MethodHead {
-		return notAllowed(rq.r.Method)
+		return notAllowed()
 	}
 	return s.dispatch(rq, strings.Split(strings.TrimSuffix(rest, "/"), "/"))
 }
@@ -318,8 +339,8 @@ func (rq *httpRequest) checkRevision(m *weft.Meta) error {
 	if h == "" {
 		return nil
 	}
-	want, err := parseIfMatch(h)
-	if err != nil {
+	want, found, err := parseIfMatch(h)
+	if err != nil || !found {
 		return err
 	}
 	if want != m.Revision {

@@ -49,6 +49,9 @@ func (r *served[T]) show(rq *httpRequest, id string) error {
 	if err := r.prepare(rq); err != nil {
 		return err
 	}
+	if err := r.checkParams(rq); err != nil {
+		return err
+	}
 	q := store.Query{Where: append(r.reach(rq), store.Eq("id", id)), Compute: r.wanted(rq)}
 	tx := rq.read()
 	out := append(make([]byte, 0, 2048), `{"`+r.Singular+`":`...)
@@ -74,6 +77,19 @@ func (r *served[T]) show(rq *httpRequest, id string) error {
 		return r.Table.Missing(id)
 	}
 	return rq.write(http.StatusOK, append(out, '}'))
+}
+
+// checkParams refuses what a list refuses: one noun is shown regardless of filters,
+// but not of wrong ones.
+func (r *served[T]) checkParams(rq *httpRequest) error {
+	q, err := r.query(rq)
+	if err != nil {
+		return err
+	}
+	if _, err := r.page(rq, &q); err != nil {
+		return err
+	}
+	return r.sorting(rq.query(), &q)
 }
 
 func renderExtra(extra [][]byte, render []func([]byte) []byte) {

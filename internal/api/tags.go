@@ -55,7 +55,7 @@ func (r *served[T]) allTags(rq *httpRequest, id string) error {
 	case http.MethodDelete:
 		return r.changeTags(rq, id, http.StatusNoContent, func([]string) ([]string, error) { return nil, nil })
 	}
-	return notAllowed(rq.r.Method)
+	return notAllowed()
 }
 
 func (r *served[T]) setTags(rq *httpRequest, id string) error {
@@ -143,7 +143,7 @@ func (r *served[T]) oneTag(rq *httpRequest, id, tag string) error {
 			return slices.Delete(slices.Clone(old), i, i+1), nil
 		})
 	}
-	return notAllowed(rq.r.Method)
+	return notAllowed()
 }
 
 // changeTags replaces the tags of a noun by what edit makes of them.

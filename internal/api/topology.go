@@ -33,7 +33,7 @@ func AutoAllocatedTopology(svc *topology.Service) func(*httpRequest, []string) e
 			rq.w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		return notAllowed(rq.r.Method)
+		return notAllowed()
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -78,18 +79,6 @@ func nonEmptyText(limit int) Type {
 			return fmt.Sprintf("'%s' Blank strings are not permitted", v)
 		}
 		return ""
-	}
-	return t
-}
-
-// lower is text that is stored in lower case.
-func lower(limit int) Type {
-	t := text(limit)
-	t.Convert = func(v any) (any, error) {
-		if s, ok := v.(string); ok {
-			return strings.ToLower(s), nil
-		}
-		return v, nil
 	}
 	return t
 }
@@ -228,7 +217,7 @@ var uuidList = Type{Name: "list of uuids", Convert: nullToList, Validate: func(v
 			return fmt.Sprintf("'%s' is not a valid UUID", py(x))
 		}
 		if seen[x] {
-			return fmt.Sprintf("Duplicate items in the list: '%s'", py(v))
+			return fmt.Sprintf("Duplicate items in the list: '%s'", py(x))
 		}
 		seen[x] = true
 	}
@@ -246,7 +235,7 @@ func uniqueTexts(limit int) Type {
 		seen := map[any]bool{}
 		for _, x := range v.([]any) {
 			if seen[x] {
-				return fmt.Sprintf("Duplicate items in the list: '%s'", py(v))
+				return fmt.Sprintf("Duplicate items in the list: '%s'", py(x))
 			}
 			seen[x] = true
 		}
@@ -290,10 +279,14 @@ var dict = Type{Name: "object", Convert: func(v any) (any, error) {
 	return ""
 }}
 
+var broadcast = weft.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+// mac is an address that a port can have. Neutron lets that be one of a group too,
+// only not everybody's.
 var mac = Type{Name: "MAC address", Validate: func(v any) string {
 	s, ok := v.(string)
 	if ok {
-		if m, err := weft.ParseMAC(s); err == nil && !m.IsZero() && m[0]&1 == 0 {
+		if m, err := weft.ParseMAC(s); err == nil && !m.IsZero() && m != broadcast {
 			return ""
 		}
 	}
@@ -308,16 +301,29 @@ var mac = Type{Name: "MAC address", Validate: func(v any) string {
 }}
 
 var ipAddress = Type{Name: "IP address", Validate: func(v any) string {
-	if _, ok := parseIP(v); !ok {
-		return fmt.Sprintf("'%s' is not a valid IP address", py(v))
-	}
-	return ""
+	return notIP(v)
 }, Convert: func(v any) (any, error) {
 	if a, ok := parseIP(v); ok {
 		return a.String(), nil
 	}
 	return v, nil
 }}
+
+// notIP says why a value is no IP address.
+func notIP(v any) string {
+	if _, ok := parseIP(v); ok {
+		return ""
+	}
+	if s, ok := v.(string); ok {
+		if a, ok := parseIP(zeroes.ReplaceAllString(s, "$1")); ok && a.Is4() {
+			return fmt.Sprintf("'%s' is not an accepted IP address, '%s' is recommended", s, a)
+		}
+	}
+	return fmt.Sprintf("'%s' is not a valid IP address", py(v))
+}
+
+// zeroes are those before a number, which some take for the sign of an octal one.
+var zeroes = regexp.MustCompile(`\b0+(\d)`)
 
 func parseIP(v any) (netip.Addr, bool) {
 	s, ok := v.(string)
@@ -361,6 +367,11 @@ func parsePrefix(v any) (netip.Prefix, bool) {
 func listOf(name, what string, check func(v any) string) Type {
 	return Type{Name: name, Convert: nullToList, Validate: func(v any) string {
 		list, ok := v.([]any)
+		if s, text := v.(string); text && what == "nameserver" { // to Python a string is a list too
+			for _, c := range s {
+				return check(string(c))
+			}
+		}
 		if !ok {
 			return fmt.Sprintf("Invalid data format for %s: '%s'", what, py(v))
 		}
@@ -423,13 +434,30 @@ var hostRoutes = listOf("list of routes", "hostroute", func(v any) string {
 	if reason != "" {
 		return reason
 	}
-	if reason := cidr.Validate(m["destination"]); reason != "" {
+	if reason := routeCIDR(m["destination"]); reason != "" {
 		return reason
 	}
 	return ipAddress.Validate(m["nexthop"])
 })
 
-var ipPools = listOf("list of allocation pools", "IP pool", func(v any) string {
+// routeCIDR says why a value cannot be the destination of a route.
+func routeCIDR(v any) string {
+	if a, ok := parseIP(v); ok {
+		return fmt.Sprintf("'%s' is not a recognized CIDR, '%s' is recommended", a, netip.PrefixFrom(a, a.BitLen()))
+	}
+	p, ok := parsePrefix(v)
+	switch {
+	case !ok:
+		return fmt.Sprintf("'%s' is not a valid CIDR", py(v))
+	case p.Masked() != p:
+		return fmt.Sprintf("'%s' is not a recognized CIDR, '%s' is recommended", py(v), p.Masked())
+	case p.Addr().IsLoopback():
+		return fmt.Sprintf("'%s' is not a routable CIDR", py(v))
+	}
+	return ""
+}
+
+var ipPools = notNull(listOf("list of allocation pools", "IP pool", func(v any) string {
 	m, reason := keys(v, "start", "end")
 	if reason != "" {
 		return reason
@@ -440,13 +468,19 @@ var ipPools = listOf("list of allocation pools", "IP pool", func(v any) string {
 		}
 	}
 	return ""
-})
+}))
+
+// notNull takes away the meaning of null as the empty list.
+func notNull(t Type) Type {
+	t.Convert = nil
+	return t
+}
 
 // keys checks that v is an object with exactly these keys.
 func keys(v any, want ...string) (map[string]any, string) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return nil, fmt.Sprintf("'%s' is not a dictionary", py(v))
+		return nil, fmt.Sprintf("Invalid input. '%s' must be a dictionary with keys: %s", py(v), pyRepr(toAny(want)))
 	}
 	got := make([]string, 0, len(m))
 	for k := range m {
@@ -456,12 +490,12 @@ func keys(v any, want ...string) (map[string]any, string) {
 	sorted := append([]string(nil), want...)
 	sort.Strings(sorted)
 	if strings.Join(got, ",") != strings.Join(sorted, ",") {
-		return nil, fmt.Sprintf("Expected keys not found or unexpected keys in '%s': %s required", py(v), pyRepr(toAny(want)))
+		return nil, fmt.Sprintf("Validation of dictionary's keys failed. Expected keys: %s Provided keys: %s", pySet(want), pySet(got))
 	}
 	return m, ""
 }
 
-var fixedIPs = Type{Name: "list of fixed IPs", Convert: nullToList, Validate: func(v any) string {
+var fixedIPs = Type{Name: "list of fixed IPs", Validate: func(v any) string {
 	list, ok := v.([]any)
 	if !ok {
 		return fmt.Sprintf("Invalid data format for fixed IP: '%s'", py(v))
@@ -477,7 +511,7 @@ var fixedIPs = Type{Name: "list of fixed IPs", Convert: nullToList, Validate: fu
 
 func fixedIP(v any, seen map[netip.Addr]bool) string {
 	m, ok := v.(map[string]any)
-	if !ok || len(m) == 0 {
+	if !ok {
 		return fmt.Sprintf("Invalid data format for fixed IP: '%s'", py(v))
 	}
 	for k, x := range m {
@@ -485,7 +519,7 @@ func fixedIP(v any, seen map[netip.Addr]bool) string {
 		case "ip_address":
 			a, ok := parseIP(x)
 			if !ok {
-				return fmt.Sprintf("'%s' is not a valid IP address", py(x))
+				return notIP(x)
 			}
 			if seen[a] {
 				return fmt.Sprintf("Duplicate IP address '%s'", a)
@@ -495,8 +529,6 @@ func fixedIP(v any, seen map[netip.Addr]bool) string {
 			if reason := uuidType.Validate(x); reason != "" {
 				return reason
 			}
-		default:
-			return fmt.Sprintf("Invalid data format for fixed IP: '%s'", py(v))
 		}
 	}
 	return ""
@@ -508,6 +540,15 @@ func py(v any) string {
 		return s
 	}
 	return pyRepr(v)
+}
+
+// pySet is a set of strings as Python prints it, but for its order, which is none.
+func pySet(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = "'" + n + "'"
+	}
+	return "{" + strings.Join(quoted, ", ") + "}"
 }
 
 func pyRepr(v any) string {

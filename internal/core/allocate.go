@@ -62,9 +62,9 @@ func checkDelegation(sn *weft.Subnet) error {
 	case sn.IPVersion != 6:
 		return badRequest("subnets", "Prefix Delegation can only be used with IPv6 subnets")
 	case sn.IPv6RAMode != weft.SLAAC && sn.IPv6RAMode != weft.DHCPv6Stateless:
-		return badRequest("subnets", "IPv6 RA Mode must be SLAAC or Stateless for Prefix Delegation")
+		return badRequest("subnets", "IPv6 RA Mode must be SLAAC or Stateless for Prefix Delegation.")
 	case sn.IPv6AddressMode != weft.SLAAC && sn.IPv6AddressMode != weft.DHCPv6Stateless:
-		return badRequest("subnets", "IPv6 Address Mode must be SLAAC or Stateless for Prefix Delegation")
+		return badRequest("subnets", "IPv6 Address Mode must be SLAAC or Stateless for Prefix Delegation.")
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func scopeOf(tx *store.Tx, sn *weft.Subnet) (weft.ID, error) {
 
 // allocate takes from the pool the prefix that is asked for, or one that is free.
 func allocate(tx *store.Tx, sn *weft.Subnet, pool *weft.SubnetPool, in SubnetRequest) error {
-	length := pool.DefaultPrefixlen
+	length := int(pool.DefaultPrefixlen)
 	switch {
 	case sn.CIDR.IsValid():
 		length = sn.CIDR.Bits()
@@ -148,10 +148,10 @@ func allocate(tx *store.Tx, sn *weft.Subnet, pool *weft.SubnetPool, in SubnetReq
 		length = *in.Prefixlen
 	}
 	switch {
-	case length > pool.MaxPrefixlen:
+	case length > int(pool.MaxPrefixlen):
 		return weft.Errorf(weft.BadRequest, "MaxPrefixSubnetAllocationError",
 			"Unable to allocate subnet with prefix length %d, maximum allowed prefix is %d.", length, pool.MaxPrefixlen)
-	case length < pool.MinPrefixlen:
+	case length < int(pool.MinPrefixlen):
 		return weft.Errorf(weft.BadRequest, "MinPrefixSubnetAllocationError",
 			"Unable to allocate subnet with prefix length %d, minimum allowed prefix is %d.", length, pool.MinPrefixlen)
 	}

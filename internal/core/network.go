@@ -61,7 +61,8 @@ func checkZones(tx *store.Tx, zones []string) error {
 	return nil
 }
 
-// onlyDefault refuses a second default external network.
+// onlyDefault refuses a second default external network. Only external networks have
+// a say in it.
 func onlyDefault(tx *store.Tx, n *weft.Network) error {
 	if !n.Default() {
 		return nil
@@ -77,6 +78,7 @@ func onlyDefault(tx *store.Tx, n *weft.Network) error {
 // which cannot change, and for an MTU that is too big; ExternalNetworkInUse;
 // DefaultExternalNetworkExists; VlanIdInUse.
 func (s *Service) UpdateNetwork(tx *store.Tx, old, n *weft.Network, given weft.Given) error {
+	n.Segments = old.Segments // Neutron takes others and leaves them
 	if err := s.ml2.Resegment(tx, old, n); err != nil {
 		return err
 	}

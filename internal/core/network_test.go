@@ -84,7 +84,7 @@ func TestUpdateNetwork(t *testing.T) {
 	b := newBench(t)
 	n := b.network()
 	_, err := b.updateNetwork(n.ID, func(n *weft.Network) { n.SegmentationID = segid(3000) }, "provider:segmentation_id")
-	wantRefusal(t, err, "InvalidInput", "Invalid input for operation: Plugin does not support updating provider attributes.")
+	wantRefusal(t, err, "InvalidInput", "Invalid input for operation: Only VLAN type networks can be updated..")
 	_, err = b.updateNetwork(n.ID, func(n *weft.Network) { n.MTU = 9000 }, "mtu")
 	wantRefusal(t, err, "InvalidInput", "")
 	got, err := b.updateNetwork(n.ID, func(n *weft.Network) { n.MTU = 1300 }, "mtu")
@@ -133,7 +133,7 @@ func TestExternalAndShared(t *testing.T) {
 		wantRefusal(t, share(on), "", "")
 	}
 	b.as(member("p2")).port(&weft.Port{NetworkID: n.ID})
-	wantRefusal(t, share(false), "InvalidSharedSetting", "Unable to reconfigure sharing settings for network "+n.ID+". Multiple projects are using it.")
+	wantRefusal(t, share(false), "InvalidSharedSetting", "Unable to reconfigure sharing settings for network "+n.Name+". Multiple tenants are using it.")
 	b.must(func(tx *store.Tx) error {
 		return store.RBACPolicies.Insert(tx, &weft.RBACPolicy{ObjectType: "network", ObjectID: n.ID, Action: weft.AccessShared, TargetTenant: "p2"})
 	})

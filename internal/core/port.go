@@ -55,6 +55,12 @@ func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 		p.Status = weft.StatusNotApplicable
 	}
 	p.ExtraDHCPOpts = mergeOptions(nil, p.ExtraDHCPOpts)
+	if !given["propagate_uplink_status"] {
+		p.PropagateUplink = true
+	}
+	if err := s.checkName(p); err != nil {
+		return err
+	}
 	p.DNSAssignment = s.assignNames(p)
 	if err := s.bind(tx, v, p, 1); err != nil {
 		return err
@@ -160,6 +166,9 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 	}
 	if given["extra_dhcp_opts"] {
 		p.ExtraDHCPOpts = mergeOptions(old.ExtraDHCPOpts, p.ExtraDHCPOpts)
+	}
+	if err := s.checkName(p); err != nil {
+		return err
 	}
 	p.DNSAssignment = s.assignNames(p)
 	moved := rebinds(old, p)

@@ -127,7 +127,10 @@ func fillSubnet(sn *weft.Subnet, fromPool bool, given weft.Given) error {
 		}
 		sn.GatewayIP = weft.AddrOf(gw)
 	}
-	if given["allocation_pools"] && sn.AllocationPools != nil {
+	if sn.CIDR.Addr().Is4() && sn.CIDR.Bits() == 31 && !given["gateway_ip"] {
+		return weft.Errorf(weft.Conflict, "IpamValueInvalid", "Gateway IP %s cannot be allocated in CIDR %s", sn.GatewayIP, sn.CIDR)
+	}
+	if given["allocation_pools"] && len(sn.AllocationPools) > 0 {
 		return ipam.CheckPools(sn.CIDR, sn.GatewayIP.Addr, sn.AllocationPools)
 	}
 	sn.AllocationPools = ipam.Pools(sn.CIDR, sn.GatewayIP.Addr)
@@ -183,7 +186,7 @@ func (s *Service) UpdateSubnet(tx *store.Tx, old, sn *weft.Subnet, given weft.Gi
 
 // checkGatewayChange refuses to move the gateway away from a router that is it.
 func checkGatewayChange(tx *store.Tx, old, sn *weft.Subnet) error {
-	if !old.GatewayIP.IsValid() || old.GatewayIP == sn.GatewayIP {
+	if !old.GatewayIP.IsValid() || !sn.GatewayIP.IsValid() || old.GatewayIP == sn.GatewayIP {
 		return nil
 	}
 	holders, err := tx.IDs(`SELECT p.id FROM ip_allocations a JOIN ports p ON p.id = a.port_id

@@ -38,10 +38,10 @@ func fillPool(p *weft.SubnetPool, given weft.Given) error {
 		widest, narrowest = 64, 128
 	}
 	if !given["min_prefixlen"] {
-		p.MinPrefixlen = widest
+		p.MinPrefixlen = weft.Digits(widest)
 	}
 	if !given["max_prefixlen"] {
-		p.MaxPrefixlen = narrowest
+		p.MaxPrefixlen = weft.Digits(narrowest)
 	}
 	if !given["default_prefixlen"] {
 		p.DefaultPrefixlen = p.MinPrefixlen
@@ -81,15 +81,15 @@ func checkBounds(p *weft.SubnetPool) error {
 	if p.IPVersion == 6 {
 		bits = 128
 	}
-	illegal := func(name string, v int, base string, b int) error {
+	illegal := func(name string, v weft.Digits, base string, b weft.Digits) error {
 		return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolPrefixBounds", "Illegal prefix bounds: %s=%d, %s=%d.", name, v, base, b)
 	}
-	for _, v := range []int{p.MinPrefixlen, p.MaxPrefixlen, p.DefaultPrefixlen} {
-		if v > bits {
+	for _, v := range []weft.Digits{p.MinPrefixlen, p.MaxPrefixlen, p.DefaultPrefixlen} {
+		if int(v) > bits {
 			return weft.Errorf(weft.BadRequest, "UnsupportedMinSubnetPoolPrefix", "Prefix '%d' not supported in IPv%d pool.", v, p.IPVersion)
 		}
 	}
-	lowest := 8
+	lowest := weft.Digits(8)
 	if p.IPVersion == 6 {
 		lowest = 64
 	}

@@ -168,6 +168,9 @@ func (a *assignment) any(from []*weft.Subnet) error {
 // each takes what every entry asks for. Addresses asked for by name come first,
 // so that none is given away to an entry without one.
 func (a *assignment) each(asked []weft.FixedIP) error {
+	if slices.Contains(asked, weft.FixedIP{}) {
+		return weft.Invalid("IP allocation requires subnet_id or ip_address")
+	}
 	for _, ip := range asked {
 		if ip.IPAddress.IsValid() {
 			if err := a.named(ip); err != nil {
@@ -200,6 +203,9 @@ func (a *assignment) mustSubnet(id string) (*weft.Subnet, error) {
 	}
 	if _, err := store.Subnets.Get(a.tx, id); err != nil {
 		return nil, err // SubnetNotFound, where there is none at all
+	}
+	if len(a.rq.Subnets) == 0 {
+		return nil, weft.Invalid("IP allocation requires subnets for network")
 	}
 	return nil, weft.Invalid("Failed to create port on network %s, because fixed_ips included invalid subnet %s", a.rq.NetworkID, id)
 }

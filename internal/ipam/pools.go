@@ -12,7 +12,7 @@ import (
 // IPv4 subnet, and of an IPv6 subnet the subnet-router anycast address.
 func Gateway(cidr netip.Prefix) netip.Addr {
 	first := cidr.Masked().Addr()
-	if first.Is4() && !cidr.IsSingleIP() {
+	if first.Is4() {
 		return first.Next()
 	}
 	return first
@@ -59,7 +59,7 @@ func CheckPools(cidr netip.Prefix, gateway netip.Addr, pools []weft.AllocationPo
 	bounds := Usable(cidr)
 	for _, p := range pools {
 		if p.Start.Is4() != cidr.Addr().Is4() || p.End.Is4() != cidr.Addr().Is4() || p.End.Less(p.Start) {
-			return weft.Errorf(weft.BadRequest, "InvalidAllocationPool", "The allocation pool %s is not valid.", poolText(p))
+			return weft.Errorf(weft.BadRequest, "InvalidAllocationPool", "The allocation pool {'start': '%s', 'end': '%s'} is not valid.", p.Start, p.End)
 		}
 		if !contains(bounds, p.Start) || !contains(bounds, p.End) {
 			return weft.Errorf(weft.BadRequest, "OutOfBoundsAllocationPool", "The allocation pool %s spans beyond the subnet cidr %s.", poolText(p), cidr)

@@ -137,7 +137,7 @@ func (s *Service) SubnetCreated(tx *store.Tx, sub *weft.Subnet) error {
 // SubnetUpdating refuses, with GatewayIpInUse, to change a gateway address that a
 // router has.
 func (s *Service) SubnetUpdating(tx *store.Tx, old, sub *weft.Subnet) error {
-	if !old.GatewayIP.IsValid() || old.GatewayIP == sub.GatewayIP {
+	if !old.GatewayIP.IsValid() || !sub.GatewayIP.IsValid() || old.GatewayIP == sub.GatewayIP {
 		return nil
 	}
 	var port string

@@ -1,6 +1,7 @@
 package l3_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/weftnet/weft"
@@ -86,7 +87,7 @@ func TestSubnetAndNetworkHooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	moved, closed := weft.Clone(w.subA), weft.Clone(w.ext)
-	moved.GatewayIP, closed.External = weft.Addr{}, false
+	moved.GatewayIP, closed.External = weft.AddrOf(netip.MustParseAddr("10.0.1.9")), false
 	for _, c := range []struct {
 		name string
 		do   func(*store.Tx) error

@@ -123,7 +123,7 @@ func mayAttach(tx *store.Tx, sub *weft.Subnet) error {
 // attachable refuses subnets that are served by a router outside the cloud.
 func attachable(sub *weft.Subnet) error {
 	if sub.IPVersion == 6 && sub.IPv6RAMode == "" && sub.IPv6AddressMode != "" {
-		return badRouter("IPv6 subnet %s configured to receive RAs from an external router cannot be added to Neutron Router", sub.ID)
+		return badRouter("IPv6 subnet %s configured to receive RAs from an external router cannot be added to Neutron Router.", sub.ID)
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func TestAddInterfaceRefuses(t *testing.T) {
 		{"a subnet one cannot see", w.theirsA.ID, "", "SubnetNotFound: Subnet " + w.theirsA.ID + " could not be found."},
 		{"shared with everybody", sharedSub.ID, "", bad + "Cannot add interface to router because subnet " + sharedSub.ID + " is not owned by project making the request."},
 		{"no gateway", closed.ID, "", bad + "Subnet for router interface must have a gateway IP."},
-		{"served from outside", aired.ID, "", bad + "IPv6 subnet " + aired.ID + " configured to receive RAs from an external router cannot be added to Neutron Router."},
+		{"served from outside", aired.ID, "", bad + "IPv6 subnet " + aired.ID + " configured to receive RAs from an external router cannot be added to Neutron Router.."},
 		{"the same again", w.subA.ID, "", bad + "Router already has a port on subnet " + w.subA.ID + "."},
 		{"overlap", overlap.ID, "", bad + "Cidr 10.0.1.128/25 of subnet " + overlap.ID + " overlaps with cidr 10.0.1.0/24 of subnet " + w.subA.ID + "."},
 		{"no such port", "", "none", "PortNotFound: Port none could not be found."},

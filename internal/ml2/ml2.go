@@ -184,9 +184,11 @@ func (m *Manager) Resegment(tx *store.Tx, old, n *weft.Network) error {
 	if old.Provider == nil || n.Provider == nil || !slices.EqualFunc(old.Segments, n.Segments, weft.Provider.Same) {
 		return unsupportedUpdate()
 	}
-	movable := n.NetworkType == weft.TypeVLAN && n.NetworkType == old.NetworkType && n.PhysicalNetwork == old.PhysicalNetwork && n.SegmentationID != nil
-	if !movable {
+	switch {
+	case n.NetworkType != old.NetworkType || n.PhysicalNetwork != old.PhysicalNetwork || n.SegmentationID == nil:
 		return unsupportedUpdate()
+	case n.NetworkType != weft.TypeVLAN:
+		return weft.Invalid("Only VLAN type networks can be updated.")
 	}
 	p, err := m.reserve(tx, n.ProjectID, *n.Provider)
 	if err != nil {
@@ -197,5 +199,5 @@ func (m *Manager) Resegment(tx *store.Tx, old, n *weft.Network) error {
 }
 
 func unsupportedUpdate() error {
-	return weft.Invalid("Plugin does not support updating provider attributes")
+	return weft.Invalid("Plugin does not support updating the following provider network attributes: provider:physical_network, provider:network_type")
 }

@@ -338,7 +338,7 @@ func checkUnshare(tx *store.Tx, n *weft.Network, target string) error {
 	used, err := tx.Exists(ports, n.ID, n.ProjectID, target, target, target)
 	if err == nil && used {
 		err = weft.Errorf(weft.Conflict, "InvalidSharedSetting",
-			"Unable to reconfigure sharing settings for network %s. Multiple projects are using it.", n.ID)
+			"Unable to reconfigure sharing settings for network %s. Multiple tenants are using it.", n.Name)
 	}
 	return err
 }

@@ -4,7 +4,7 @@ import "github.com/weftnet/weft"
 
 // LocalIPs keeps local IPs.
 var LocalIPs = Table[weft.LocalIP]{
-	Name: "local_ips", Noun: "local_ip", NotFound: "LocalIPNotFound", Label: "Local IP",
+	Name: "local_ips", FromZero: true, Noun: "local_ip", NotFound: "LocalIPNotFound", Label: "Local IP",
 	Columns: []Column[weft.LocalIP]{
 		{Name: "name", Value: func(l *weft.LocalIP) any { return l.Name }},
 		{Name: "description", Value: func(l *weft.LocalIP) any { return l.Description }},

@@ -4,7 +4,7 @@ import "github.com/weftnet/weft"
 
 // Logs keeps the logs that were asked for.
 var Logs = Table[weft.Log]{
-	Name: "logs", Noun: "log", NotFound: "LogResourceNotFound", Label: "Log resource",
+	Name: "logs", FromZero: true, Noun: "log", NotFound: "LogResourceNotFound", Label: "Log resource",
 	Columns: []Column[weft.Log]{
 		{Name: "name", Value: func(l *weft.Log) any { return l.Name }},
 		{Name: "description", Value: func(l *weft.Log) any { return l.Description }},

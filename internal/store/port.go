@@ -60,7 +60,7 @@ func fixedIPFilter(_ *weft.Caller, values []any) Cond {
 		s, _ := v.(string)
 		key, value, ok := strings.Cut(s, "=")
 		if !ok {
-			return Where("1 = 0")
+			continue // refused before it comes here
 		}
 		byKey[key] = append(byKey[key], value)
 	}
@@ -73,9 +73,10 @@ func fixedIPFilter(_ *weft.Caller, values []any) Cond {
 			conds = append(conds, In("ip", canonical(vals)...))
 		case "ip_address_substr":
 			conds = append(conds, substring("t.ip", vals))
-		default:
-			return Where("1 = 0")
 		}
+	}
+	if len(conds) == 0 { // other keys mean nothing
+		return Where("1 = 1")
 	}
 	clause, args := and(conds, nil)
 	return Where("t.id IN (SELECT t.port_id FROM ip_allocations t"+clause+")", args...)

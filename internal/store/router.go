@@ -33,7 +33,7 @@ var Routers = Table[weft.Router]{
 
 // FloatingIPs keeps floating IPs.
 var FloatingIPs = Table[weft.FloatingIP]{
-	Name: "floatingips", Noun: "floatingip", NotFound: "FloatingIPNotFound", Label: "Floating IP", Ending: " could not be found", Quota: true,
+	Name: "floatingips", FromZero: true, Noun: "floatingip", NotFound: "FloatingIPNotFound", Label: "Floating IP", Ending: " could not be found", Quota: true,
 	Columns: []Column[weft.FloatingIP]{
 		{Name: "description", Value: func(f *weft.FloatingIP) any { return f.Description }},
 		{Name: "floating_network_id", Value: func(f *weft.FloatingIP) any { return f.FloatingNetworkID }},

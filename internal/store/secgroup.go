@@ -27,7 +27,7 @@ var SecurityGroups = Table[weft.SecurityGroup]{
 
 // SecurityGroupRules keeps the rules of security groups.
 var SecurityGroupRules = Table[weft.SecurityGroupRule]{
-	Name: "security_group_rules", Noun: "security_group_rule", NotFound: "SecurityGroupRuleNotFound", Label: "Security group rule", Ending: " does not exist", Quota: true,
+	Name: "security_group_rules", FromZero: true, Noun: "security_group_rule", NotFound: "SecurityGroupRuleNotFound", Label: "Security group rule", Ending: " does not exist", Quota: true,
 	Columns: []Column[weft.SecurityGroupRule]{
 		{Name: "security_group_id", Value: func(r *weft.SecurityGroupRule) any { return r.SecurityGroupID }},
 		{Name: "direction", Value: func(r *weft.SecurityGroupRule) any { return r.Direction }},

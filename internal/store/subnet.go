@@ -4,7 +4,7 @@ import "github.com/weftnet/weft"
 
 // Subnets keeps subnets.
 var Subnets = Table[weft.Subnet]{
-	Name: "subnets", Noun: "subnet", NotFound: "SubnetNotFound", Quota: true,
+	Name: "subnets", FromZero: true, Noun: "subnet", NotFound: "SubnetNotFound", Quota: true,
 	Columns: []Column[weft.Subnet]{
 		{Name: "name", Value: func(s *weft.Subnet) any { return s.Name }},
 		{Name: "description", Value: func(s *weft.Subnet) any { return s.Description }},
@@ -20,10 +20,9 @@ var Subnets = Table[weft.Subnet]{
 	},
 	Filters: map[string]Filter{"shared": SharedAs("network").By("network_id").Filter},
 	Visible: func(c *weft.Caller) Cond {
-		return Where(`t.project_id = ? OR t.network_id IN (SELECT n.id FROM networks n WHERE n.project_id = ?)
-			OR t.network_id IN (SELECT r.object_id FROM rbac_policies r
+		return Where(`t.project_id = ? OR t.network_id IN (SELECT r.object_id FROM rbac_policies r
 			WHERE r.object_type = 'network' AND r.action = 'access_as_shared' AND r.target_tenant IN ('*', ?))`,
-			c.ProjectID, c.ProjectID, c.ProjectID)
+			c.ProjectID, c.ProjectID)
 	},
 }.Ready()
 

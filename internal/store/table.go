@@ -29,6 +29,8 @@ type Table[T any] struct {
 	Index func(tx *Tx, old, new *T) error // keeps side tables; old is nil on insert, new on delete
 	Quota bool                            // count rows by project in quota_usage
 
+	FromZero bool // the first revision is 0, as of some nouns in Neutron, and not 1
+
 	sql statements
 }
 
@@ -179,6 +181,9 @@ func (t *Table[T]) insert(tx *Tx, v *T) error {
 	m.CreatedAt = weft.Time{Time: tx.Now()}
 	m.UpdatedAt = m.CreatedAt
 	m.Revision = 1
+	if t.FromZero {
+		m.Revision = 0
+	}
 	doc, err := Encode(v)
 	if err != nil {
 		return fmt.Errorf("encoding a row of %s: %w", t.Name, err)

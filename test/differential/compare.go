@@ -3,49 +3,49 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
 // differences tells how two outcomes differ, a line each.
-func differences(got [2]outcome) []string {
-	n, w := got[0], got[1]
+func differences(n, w outcome) []string {
 	switch {
-	case n.err != nil && w.err != nil:
+	case n.Unasked != "" && w.Unasked != "":
 		return nil // told where it began
-	case n.err != nil || w.err != nil:
-		return []string{fmt.Sprintf("request: neutron %v, weft %v", told(n.err), told(w.err))}
-	case n.status != w.status:
-		return []string{fmt.Sprintf("status: neutron %d %s, weft %d %s", n.status, brief(n), w.status, brief(w))}
+	case n.Unasked != "" || w.Unasked != "":
+		return []string{fmt.Sprintf("request: neutron %s, weft %s", told(n), told(w))}
+	case n.Status != w.Status:
+		return []string{fmt.Sprintf("status: neutron %d %s, weft %d %s", n.Status, brief(n), w.Status, brief(w))}
 	}
 	var out []string
 	for _, name := range append(slices.Clone(watched), "X-Openstack-Request-Id") {
-		if n.header[name] != w.header[name] {
-			out = append(out, fmt.Sprintf("header %s: neutron %q, weft %q", name, n.header[name], w.header[name]))
+		if n.Header[name] != w.Header[name] {
+			out = append(out, fmt.Sprintf("header %s: neutron %q, weft %q", name, n.Header[name], w.Header[name]))
 		}
 	}
-	return append(out, unlike("", n.body, w.body)...)
+	return append(out, unlike("", n.Body, w.Body)...)
 }
 
-func told(err error) string {
-	if err == nil {
-		return "could be asked"
+func told(o outcome) string {
+	if o.Unasked == "" {
+		return "was asked"
 	}
-	return err.Error()
+	return o.Unasked
 }
 
 // brief is the error of a refusal, for the line on its status.
 func brief(o outcome) string {
-	if o.status < 400 {
+	if o.Status < 400 {
 		return ""
 	}
-	m, _ := o.body.(map[string]any)
+	m, _ := o.Body.(map[string]any)
 	for _, v := range m {
 		if e, ok := v.(map[string]any); ok && e["message"] != nil {
 			return fmt.Sprintf("(%v: %v)", e["type"], e["message"])
 		}
 	}
-	return fmt.Sprintf("(%.200s)", canonical(o.body))
+	return fmt.Sprintf("(%.200s)", canonical(o.Body))
 }
 
 // unlike tells how two values differ.
@@ -68,7 +68,7 @@ func unlike(path string, n, w any) []string {
 
 func unlikeMembers(path string, n, w map[string]any) []string {
 	var out []string
-	all := slices.Sorted(keysOf(n))
+	all := slices.Sorted(maps.Keys(n))
 	for k := range w {
 		if _, ok := n[k]; !ok {
 			all = append(all, k)

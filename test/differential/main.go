@@ -39,6 +39,8 @@ type options struct {
 	dir     string // of requests and explained
 	network string // base URL of Neutron; "" is what its catalogue says
 	report  string
+	save    string // file for Neutron's answers
+	against string // file with Neutron's answers, in place of Neutron
 	verbose bool
 	nouns   []string
 }
@@ -50,6 +52,8 @@ func parse() (options, error) {
 	f.StringVar(&o.dir, "dir", "test/differential", "folder of requests and explanations")
 	f.StringVar(&o.network, "neutron", os.Getenv("WEFT_NEUTRON_URL"), "base URL of the Neutron; empty: as its Keystone's catalogue says")
 	f.StringVar(&o.report, "report", "", "write the differences to this file too")
+	f.StringVar(&o.save, "save", "", "keep the Neutron's answers in this file")
+	f.StringVar(&o.against, "against", "", "compare with the answers in this file, without a Neutron")
 	f.BoolVar(&o.verbose, "v", false, "show every answer")
 	err := f.Parse(os.Args[1:])
 	o.nouns = f.Args()
@@ -70,16 +74,19 @@ func run(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	neutron, err := connectNeutron(ctx, o.network)
-	if err != nil {
-		return 0, err
-	}
 	w, err := launch(ctx, o.weft)
 	if err != nil {
 		return 0, err
 	}
 	defer w.stop()
-	sides := [2]*side{{name: "neutron", endpoint: neutron}, {name: "weft", endpoint: w.endpoint}}
+	neutron, rec, err := reference(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	sides := []*side{{name: "weft", endpoint: w.endpoint}}
+	if neutron != nil {
+		sides = append(sides, &side{name: "neutron", endpoint: neutron})
+	}
 	defer leave(sides)
 	for _, s := range sides {
 		if err := s.populate(ctx, runName()); err != nil {
@@ -89,11 +96,24 @@ func run(ctx context.Context) (int, error) {
 	rep := &report{known: known, verbose: o.verbose}
 	for _, f := range files {
 		rep.begin(f.noun)
-		if err := play(ctx, sides, f, rep); err != nil {
+		if err := play(ctx, sides, f, rec, rep); err != nil {
+			return 0, err
+		}
+		if err := rec.write(o.save); err != nil {
 			return 0, err
 		}
 	}
 	return rep.finish(o.report, len(o.nouns) == 0)
+}
+
+// reference is the Neutron, or its answers of another time.
+func reference(ctx context.Context, o options) (*endpoint, record, error) {
+	if o.against != "" {
+		rec, err := readRecord(o.against)
+		return nil, rec, err
+	}
+	e, err := connectNeutron(ctx, o.network)
+	return e, record{}, err
 }
 
 // runName is what the names of this run have in common. It does not look like

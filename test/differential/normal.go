@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -15,15 +17,17 @@ import (
 type names struct {
 	known []string        // value, name, value, name, ...
 	have  map[string]bool // values in known
-	said  strings.Builder // everything sent so far
+	words map[string]bool // ids and addresses sent so far
 	asked map[string]bool // segmentation ids sent so far
 }
 
 func newNames(s *side) *names {
-	n := &names{have: map[string]bool{}, asked: map[string]bool{}}
+	n := &names{have: map[string]bool{}, words: map[string]bool{}, asked: map[string]bool{}}
 	n.name(s.endpoint.network, "<url>")
 	n.name(s.endpoint.identity, "<identity>")
 	n.name(strings.TrimSuffix(s.endpoint.identity, "/v3"), "<identity>")
+	n.name(s.run, "$RUN")
+	n.name(noSuch, "$NONE")
 	for _, project := range []string{"A", "B", "C", "ADMIN"} {
 		n.name(fmt.Sprint(s.globals[project]), "$"+project)
 	}
@@ -39,30 +43,50 @@ func (n *names) name(value, name string) {
 
 // sent notes the text of a request: what it says literally is not chance.
 func (n *names) sent(text string) {
-	n.said.WriteString(text + "\n")
+	text = pools.ReplaceAllString(text, "") // where addresses are drawn from is not which
+	for _, kind := range []*regexp.Regexp{uuids, hexIDs, macs, ipv4, ipv6} {
+		for _, word := range kind.FindAllString(strings.ToLower(text), -1) {
+			n.words[word] = true
+		}
+	}
 	for _, m := range segmentation.FindAllStringSubmatch(text, -1) {
 		n.asked[m[1]] = true
 	}
 }
 
+var pools = regexp.MustCompile(`"allocation_pools": *\[[^\]]*\]`)
+
 var segmentation = regexp.MustCompile(`segmentation_id"?[:=] *"?(\d+)`)
 
-// learn names the ids in a noun that is kept.
+// learn names the ids and MAC addresses in a noun, or a list of nouns, that is kept.
+// Elements of lists below have no order to be named by.
 func (n *names) learn(as string, v any) {
+	if list, ok := v.([]any); ok {
+		for i, e := range list {
+			n.learnNoun(fmt.Sprintf("%s.%d", as, i), e)
+		}
+		return
+	}
+	n.learnNoun(as, v)
+}
+
+func (n *names) learnNoun(as string, v any) {
 	switch v := v.(type) {
 	case string:
-		if uuids.MatchString(v) {
+		if uuids.MatchString(v) || macs.MatchString(v) && !n.words[v] {
 			n.name(v, "$"+as)
 		}
 	case []any:
-		for i, e := range v {
-			n.learn(fmt.Sprintf("%s.%d", as, i), e)
+		for _, e := range v {
+			if s, ok := e.(string); ok {
+				n.learnNoun(as, s)
+			}
 		}
 	case map[string]any:
-		keys := slices.Sorted(keysOf(v))
+		keys := slices.Sorted(maps.Keys(v))
 		slices.SortStableFunc(keys, func(a, b string) int { return order(a) - order(b) })
 		for _, k := range keys {
-			n.learn(as+"."+k, v[k])
+			n.learnNoun(as+"."+k, v[k])
 		}
 	}
 }
@@ -73,16 +97,6 @@ func order(key string) int {
 		return 0
 	}
 	return 1
-}
-
-func keysOf(m map[string]any) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 var (
@@ -101,6 +115,7 @@ func (n *names) text(s string) string {
 	for i := 0; i < len(n.known); i += 2 {
 		s = strings.ReplaceAll(s, n.known[i], n.known[i+1])
 	}
+	s = braces.ReplaceAllStringFunc(s, sortBraces)
 	s = uuids.ReplaceAllStringFunc(s, n.unlessSaid("<uuid>"))
 	s = hexIDs.ReplaceAllStringFunc(s, n.unlessSaid("<id>"))
 	s = macs.ReplaceAllStringFunc(s, n.unlessSaid("<mac>"))
@@ -115,7 +130,7 @@ func (n *names) text(s string) string {
 
 func (n *names) unlessSaid(instead string) func(string) string {
 	return func(v string) string {
-		if strings.Contains(n.said.String(), v) {
+		if n.words[v] {
 			return v
 		}
 		return instead
@@ -155,7 +170,9 @@ func (n *names) value(key string, v any, inOrder bool) any {
 			out[i] = n.value(key, e, false)
 		}
 		if !inOrder && !sequences[key] {
-			slices.SortStableFunc(out, func(a, b any) int { return strings.Compare(canonical(a), canonical(b)) })
+			slices.SortStableFunc(out, func(a, b any) int {
+				return cmp.Or(strings.Compare(unnamed(a), unnamed(b)), strings.Compare(canonical(a), canonical(b)))
+			})
 		}
 		return out
 	case string:
@@ -173,6 +190,24 @@ func (n *names) value(key string, v any, inOrder bool) any {
 		}
 	}
 	return v
+}
+
+// unnamed is a value without the names of ids, which depend on an order themselves.
+func unnamed(v any) string { return given.ReplaceAllString(canonical(v), "$$") }
+
+var given = regexp.MustCompile(`\$[\w.]+`)
+
+// braces are a set or a dictionary as Python prints it, in an order that means
+// nothing.
+var braces = regexp.MustCompile(`\{'[^{}]*\}`)
+
+func sortBraces(s string) string {
+	parts := strings.Split(strings.Trim(s, "{}"), ", '")
+	for i := range parts {
+		parts[i] = strings.TrimPrefix(parts[i], "'")
+	}
+	slices.Sort(parts)
+	return "{'" + strings.Join(parts, ", '") + "}"
 }
 
 // sortQuery puts the parameters of a link in order, which is arbitrary.

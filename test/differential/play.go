@@ -21,16 +21,17 @@ type actor struct {
 // undo is a request that takes away what another one made.
 type undo struct{ method, path, body string }
 
-// play sends every request of a file to both sides and tells the report what
-// differs. What the file leaves behind is removed.
-func play(ctx context.Context, sides [2]*side, f file, rep *report) error {
-	var actors [2]*actor
+// play sends every request of a file to weft and to the Neutron, or takes what is on
+// record of that, and tells the report what differs. What the file leaves behind is
+// removed.
+func play(ctx context.Context, sides []*side, f file, rec record, rep *report) error {
+	actors := make([]*actor, len(sides))
 	for i, s := range sides {
 		actors[i] = &actor{side: s, vars: maps.Clone(s.globals), names: newNames(s)}
 		defer actors[i].cleanUp(rep)
 	}
-	for _, rq := range f.requests {
-		var got [2]outcome
+	for n, rq := range f.requests {
+		got := make([]outcome, len(actors))
 		var wg sync.WaitGroup
 		for i, a := range actors {
 			wg.Go(func() { got[i] = a.perform(ctx, rq) })
@@ -39,18 +40,21 @@ func play(ctx context.Context, sides [2]*side, f file, rep *report) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		rep.compare(rq, got)
+		if len(got) == 2 {
+			rec.add(f.noun, rq.again, got[1])
+		}
+		rep.compare(rq, rec.find(f.noun, n, rq.again), got[0])
 	}
 	return nil
 }
 
 // outcome is an answer in the form that is compared.
 type outcome struct {
-	err    error // the request could not be made
-	status int
-	header map[string]string
-	body   any
-	raw    string
+	Unasked string // why the request could not be made
+	Status  int
+	Header  map[string]string
+	Body    any
+	raw     string
 }
 
 // watched are the headers that clients read.
@@ -59,15 +63,15 @@ var watched = []string{"Content-Type", "Allow", "Location", "Retry-After", "Www-
 func (a *actor) perform(ctx context.Context, rq request) outcome {
 	path, err := a.vars.fill(rq.path)
 	if err != nil {
-		return outcome{err: err}
+		return outcome{Unasked: err.Error()}
 	}
 	body, err := a.vars.fill(rq.body)
 	if err != nil {
-		return outcome{err: err}
+		return outcome{Unasked: err.Error()}
 	}
 	value, err := a.vars.fill(rq.value)
 	if err != nil {
-		return outcome{err: err}
+		return outcome{Unasked: err.Error()}
 	}
 	h := http.Header{}
 	if rq.header != "" {
@@ -80,25 +84,25 @@ func (a *actor) perform(ctx context.Context, rq request) outcome {
 	a.names.sent(path + " " + body)
 	res, err := a.ask(ctx, rq.who, rq.method, path, in, h)
 	if err != nil {
-		return outcome{err: err}
+		return outcome{Unasked: err.Error()}
 	}
 	return a.digest(rq, path, body, res)
 }
 
 // digest remembers what is to be remembered of an answer, and normalises it.
 func (a *actor) digest(rq request, path, body string, res answer) outcome {
-	out := outcome{status: res.status, header: map[string]string{}, raw: string(res.body)}
+	out := outcome{Status: res.status, Header: map[string]string{}, raw: string(res.body)}
 	for _, name := range watched {
 		if v := res.header.Get(name); v != "" {
-			out.header[name] = a.names.text(v)
+			out.Header[name] = a.names.text(v)
 		}
 	}
 	if id := res.header.Get("X-Openstack-Request-Id"); id != "" {
-		out.header["X-Openstack-Request-Id"] = a.names.text(id)
+		out.Header["X-Openstack-Request-Id"] = a.names.text(id)
 	}
 	var doc any
 	if err := json.Unmarshal(res.body, &doc); err != nil {
-		out.body = a.names.text(string(res.body))
+		out.Body = a.names.text(string(res.body))
 		return out
 	}
 	if res.status < 300 {
@@ -108,7 +112,7 @@ func (a *actor) digest(rq request, path, body string, res answer) outcome {
 		}
 		a.remember(rq, path, body, doc)
 	}
-	out.body = a.names.value("", doc, ordered(path))
+	out.Body = a.names.value("", doc, ordered(path))
 	return out
 }
 

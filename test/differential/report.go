@@ -75,13 +75,13 @@ func (r *report) say(format string, args ...any) {
 func (r *report) note(text string) { r.say("note: %s", text) }
 
 // compare tells how the two answers to a request differ.
-func (r *report) compare(rq request, got [2]outcome) {
+func (r *report) compare(rq request, neutron, weft outcome) {
 	r.requests++
 	if r.verbose {
-		fmt.Printf("%s:%d %s\n   neutron %d %s\n   weft    %d %s\n", r.noun, rq.line, rq.again, got[0].status, got[0].raw, got[1].status, got[1].raw)
+		fmt.Printf("%s:%d %s\n   neutron %d %s\n   weft    %d %s\n", r.noun, rq.line, rq.again, neutron.Status, show(neutron), weft.Status, show(weft))
 	}
 	var lines []string
-	for _, d := range differences(got) {
+	for _, d := range differences(neutron, weft) {
 		if r.explains(rq, d) {
 			r.closed++
 			continue
@@ -125,4 +125,12 @@ func (r *report) finish(path string, all bool) (int, error) {
 		return r.open, nil
 	}
 	return r.open, os.WriteFile(path, []byte(r.out.String()), 0o644)
+}
+
+// show is an answer as it came, or as it is on record.
+func show(o outcome) string {
+	if o.raw != "" {
+		return o.raw
+	}
+	return canonical(o.Body)
 }

@@ -100,7 +100,7 @@ func (s *side) identity(ctx context.Context, method, path string, body []byte) (
 }
 
 // leave takes the users and projects away again, also after an interrupt.
-func leave(sides [2]*side) {
+func leave(sides []*side) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	for _, s := range sides {
