@@ -155,7 +155,7 @@ func (b *bench) list(what, path string, a aim) error {
 	if err != nil {
 		return err
 	}
-	b.add(result{What: what, Value: float64(r.P50.Microseconds()) / 1000, Unit: "ms", P50: r.P50, P99: r.P99, Target: a.target, Neutron: a.neutron})
+	b.add(result{What: what, Value: float64(r.P50.Microseconds()) / 1000, Unit: "ms", P50: r.P50, P99: r.P99, CPU: r.CPU, Target: a.target, Neutron: a.neutron})
 	return nil
 }
 

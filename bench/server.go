@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/weftnet/weft/internal/client"
 )
 
@@ -155,7 +157,7 @@ func (b *bench) load(what string, clients, count int, do func(i int) error) (res
 	var all []time.Duration
 	var failed error
 	var wg sync.WaitGroup
-	begin := time.Now()
+	begin, spent := time.Now(), b.server.cpu()
 	for range clients {
 		wg.Go(func() {
 			var mine []time.Duration
@@ -185,10 +187,24 @@ func (b *bench) load(what string, clients, count int, do func(i int) error) (res
 	took := time.Since(begin)
 	slices.Sort(all)
 	return result{What: what + ", " + strconv.Itoa(clients) + " client" + map[bool]string{true: "s"}[clients > 1],
-		Value: float64(len(all)) / took.Seconds(), Unit: "/s", P50: all[len(all)/2], P99: all[len(all)*99/100]}, nil
+		Value: float64(len(all)) / took.Seconds(), Unit: "/s", P50: all[len(all)/2], P99: all[len(all)*99/100],
+		CPU: (b.server.cpu() - spent) / time.Duration(len(all))}, nil
 }
 
 const unlimited = 1 << 40
+
+// cpu is the processor time that the server has used; 0 if there is none.
+func (s *server) cpu() time.Duration {
+	if s == nil {
+		return 0
+	}
+	var t unix.Timespec
+	// The clock of another process: CPUCLOCK_SCHED of clock_getcpuclockid(3).
+	if err := unix.ClockGettime(int32(^s.cmd.Process.Pid<<3|2), &t); err != nil {
+		return 0
+	}
+	return time.Duration(t.Nano())
+}
 
 // pss is the memory of the process, its share of what it shares included, in MiB.
 func (s *server) pss() (float64, error) {

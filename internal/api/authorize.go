@@ -214,12 +214,10 @@ func (r *served[T]) admitsRow(rq *httpRequest, tx *store.Tx, doc []byte) (bool, 
 func (j *judge[T]) computed(name string) any {
 	var out any
 	q := store.Query{Where: []store.Cond{store.Eq("id", base(j.noun).ID)}, Compute: []string{name}}
-	render := j.r.Table.Renderers(q.Compute)
-	if len(render) == 0 {
+	if len(j.r.Table.Attributes(q.Compute)) == 0 {
 		return nil
 	}
 	j.failed = cmp.Or(j.failed, j.r.Table.Rows(j.tx, q, func(row store.Row) error {
-		renderExtra(row.Extra, render)
 		return json.Unmarshal(row.Extra[0], &out)
 	}))
 	return out

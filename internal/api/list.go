@@ -55,7 +55,7 @@ func (r *served[T]) answer(rq *httpRequest, q store.Query, p *page) error {
 
 func (r *served[T]) writeRows(rq *httpRequest, q store.Query, p *page, out *listWriter) error {
 	tx := rq.read()
-	names, render := r.Table.Attributes(q.Compute), r.Table.Renderers(q.Compute)
+	names := r.Table.Attributes(q.Compute)
 	var v *view
 	var line []byte
 	return r.Table.Rows(tx, q, func(row store.Row) error {
@@ -73,7 +73,6 @@ func (r *served[T]) writeRows(rq *httpRequest, q store.Query, p *page, out *list
 		if p.limit > 0 {
 			p.saw(docID(row.Doc))
 		}
-		renderExtra(row.Extra, render)
 		line = v.appendDoc(line[:0], row.Doc, names, row.Extra)
 		_, err := out.buf.Write(line)
 		return err

@@ -53,10 +53,11 @@ func (r *served[T]) show(rq *httpRequest, id string) error {
 		return err
 	}
 	q := store.Query{Where: append(r.reach(rq), store.Eq("id", id)), Compute: r.wanted(rq)}
+	q.Keep = q.Compute == nil
 	tx := rq.read()
 	out := append(make([]byte, 0, 2048), `{"`+r.Singular+`":`...)
 	found := false
-	names, render := r.Table.Attributes(q.Compute), r.Table.Renderers(q.Compute)
+	names := r.Table.Attributes(q.Compute)
 	err := r.Table.Rows(tx, q, func(row store.Row) error {
 		var err error
 		if found, err = r.admitsRow(rq, tx, row.Doc); err != nil || !found {
@@ -66,7 +67,6 @@ func (r *served[T]) show(rq *httpRequest, id string) error {
 		if err != nil {
 			return err
 		}
-		renderExtra(row.Extra, render)
 		out = v.appendDoc(out, row.Doc, names, row.Extra)
 		return nil
 	})
@@ -82,6 +82,9 @@ func (r *served[T]) show(rq *httpRequest, id string) error {
 // checkParams refuses what a list refuses: one noun is shown regardless of filters,
 // but not of wrong ones.
 func (r *served[T]) checkParams(rq *httpRequest) error {
+	if rq.r.URL.RawQuery == "" {
+		return nil
+	}
 	q, err := r.query(rq)
 	if err != nil {
 		return err
@@ -90,14 +93,6 @@ func (r *served[T]) checkParams(rq *httpRequest) error {
 		return err
 	}
 	return r.sorting(rq.query(), &q)
-}
-
-func renderExtra(extra [][]byte, render []func([]byte) []byte) {
-	for i, f := range render {
-		if f != nil {
-			extra[i] = f(extra[i])
-		}
-	}
 }
 
 func (r *served[T]) prepare(rq *httpRequest) error {
@@ -177,14 +172,13 @@ func (r *served[T]) appendNoun(rq *httpRequest, tx *store.Tx, out []byte, v *T) 
 		}
 		return vw.appendDoc(out, doc, nil, nil), nil
 	}
-	names, render := r.Table.Attributes(nil), r.Table.Renderers(nil)
-	err := r.Table.Rows(tx, store.Query{Where: []store.Cond{store.Eq("id", base(v).ID)}}, func(row store.Row) error {
+	names := r.Table.Attributes(nil)
+	err := r.Table.Rows(tx, store.Query{Where: []store.Cond{store.Eq("id", base(v).ID)}, Keep: true}, func(row store.Row) error {
 		doc := append([]byte(nil), row.Doc...)
 		vw, err := r.viewOf(rq, doc)
 		if err != nil {
 			return err
 		}
-		renderExtra(row.Extra, render)
 		out = vw.appendDoc(out, doc, names, row.Extra)
 		return nil
 	})

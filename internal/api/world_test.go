@@ -43,17 +43,17 @@ var callers = map[string]*weft.Caller{
 // world is the Networking API with the real services on a database, empty so far,
 // and a host h1 whose agents are alive.
 type world struct {
-	t   *testing.T
+	t   testing.TB
 	db  *store.DB
 	api http.Handler
 
 	cloud *cloud.Cloud
 }
 
-func newWorld(t *testing.T, db *store.DB) *world { return newWorldRuled(t, db, nil) }
+func newWorld(t testing.TB, db *store.DB) *world { return newWorldRuled(t, db, nil) }
 
 // newWorldRuled is a world with an operator's rules.
-func newWorldRuled(t *testing.T, db *store.DB, overrides map[string]string) *world {
+func newWorldRuled(t testing.TB, db *store.DB, overrides map[string]string) *world {
 	t.Helper()
 	rules, err := policy.New(overrides)
 	if err != nil {
@@ -162,7 +162,7 @@ func (w *world) head() int64 {
 }
 
 // testWriter is the log of a test.
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (l testWriter) Write(b []byte) (int, error) {
 	l.t.Logf("%s", b)

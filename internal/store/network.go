@@ -1,6 +1,10 @@
 package store
 
-import "github.com/weftnet/weft"
+import (
+	"fmt"
+
+	"github.com/weftnet/weft"
+)
 
 // Networks keeps networks and, beside them, the segments they hold.
 var Networks = Table[weft.Network]{
@@ -19,9 +23,10 @@ var Networks = Table[weft.Network]{
 		{Attr: "subnets", SQL: `COALESCE('["' || (SELECT STRING_AGG(s.id, '","') FROM subnets s WHERE s.network_id = t.id) || '"]', '[]')`},
 		SharedAs("network").Shared(),
 		{Attr: "availability_zones", SQL: zonesSQL(weft.AgentDHCP, "SELECT d.host FROM dhcp_hosts d WHERE d.network_id = t.id")},
-		{Attr: "ipv4_address_scope", SQL: scopeSQL(4)},
-		{Attr: "ipv6_address_scope", SQL: scopeSQL(6)},
-		{Attr: "l2_adjacency", SQL: `CASE WHEN EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = t.id AND s.segment_id <> '') THEN 'false' ELSE 'true' END`},
+		addressScope("ipv4_address_scope", 4),
+		addressScope("ipv6_address_scope", 6),
+		{Attr: "l2_adjacency", Null: "true", Only: "SELECT 1 FROM subnets WHERE segment_id > ''",
+			SQL: `CASE WHEN EXISTS (SELECT 1 FROM subnets s WHERE s.network_id = t.id AND s.segment_id <> '') THEN 'false' END`},
 	},
 	Filters: map[string]Filter{
 		"shared":                    SharedAs("network").Filter,
@@ -39,9 +44,11 @@ func zonesSQL(agentType, hosts string) string {
 		WHERE a.agent_type = '` + agentType + `' AND a.availability_zone <> '' AND a.host IN (` + hosts + `)) z) || '"]', '[]')`
 }
 
-func scopeSQL(version int) string {
-	return `COALESCE('"' || (SELECT MIN(sp.address_scope_id) FROM subnets s JOIN subnetpools sp ON sp.id = s.subnetpool_id
-		WHERE s.network_id = t.id AND s.ip_version = ` + string(rune('0'+version)) + ` AND sp.address_scope_id <> '') || '"', 'null')`
+// addressScope is the scope of a network's subnets of an IP version.
+func addressScope(attr string, version int) Computed {
+	return Computed{Attr: attr, Null: "null", Only: "SELECT 1 FROM address_scopes",
+		SQL: fmt.Sprintf(`(SELECT '"' || MIN(sp.address_scope_id) || '"' FROM subnets s JOIN subnetpools sp ON sp.id = s.subnetpool_id
+			WHERE s.network_id = t.id AND s.ip_version = %d AND sp.address_scope_id <> '')`, version)}
 }
 
 func segmentFilter(column string) Filter {

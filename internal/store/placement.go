@@ -16,9 +16,10 @@ import (
 func resourceRequest() Computed {
 	const policy = `CASE WHEN t.qos_policy_id <> '' THEN t.qos_policy_id ELSE (SELECT n.qos_policy_id FROM networks n WHERE n.id = t.network_id) END`
 	const rules = `FROM qos_rules r WHERE r.qos_policy_id = ` + policy + ` AND r.type IN ('minimum_bandwidth', 'minimum_packet_rate')`
-	return Computed{Attr: "resource_request", Render: renderRequest,
+	return Computed{Attr: "resource_request", Render: renderRequest, Null: "null",
+		Only: "SELECT 1 FROM qos_rules WHERE type IN ('minimum_bandwidth', 'minimum_packet_rate')",
 		SQL: `CASE WHEN EXISTS (SELECT 1 ` + rules + `) THEN '{"port":' || t.doc || ',"network":' ||
-			(SELECT n.doc FROM networks n WHERE n.id = t.network_id) || ',"rules":[' || (SELECT STRING_AGG(r.doc, ',') ` + rules + `) || ']}' ELSE 'null' END`}
+			(SELECT n.doc FROM networks n WHERE n.id = t.network_id) || ',"rules":[' || (SELECT STRING_AGG(r.doc, ',') ` + rules + `) || ']}' END`}
 }
 
 // requestGroup is resources that one provider has to give together.

@@ -26,7 +26,7 @@ var Ports = Table[weft.Port]{
 		{Name: "ip_allocation", Value: func(p *weft.Port) any { return p.IPAllocation }},
 		{Name: "qos_policy_id", Value: func(p *weft.Port) any { return string(p.QoSPolicyID) }},
 	},
-	Computed: []Computed{qosNetworkPolicy("network_id"), resourceRequest(), {Attr: "trunk_details", SQL: trunkDetails}},
+	Computed: []Computed{qosNetworkPolicy("network_id"), resourceRequest(), {Attr: "trunk_details", SQL: trunkDetails, Only: "SELECT 1 FROM trunks"}},
 	Filters: map[string]Filter{
 		"fixed_ips": fixedIPFilter,
 		"security_groups": func(_ *weft.Caller, values []any) Cond {

@@ -53,7 +53,8 @@ var QoSRules = Table[weft.QoSRule]{
 // network.
 func qosNetworkPolicy(column string) Computed {
 	return Computed{Attr: "qos_network_policy_id",
-		SQL: `COALESCE('"' || NULLIF((SELECT n.qos_policy_id FROM networks n WHERE n.id = t.` + column + `), '') || '"', 'null')`}
+		SQL:  `(SELECT '"' || NULLIF(n.qos_policy_id, '') || '"' FROM networks n WHERE n.id = t.` + column + `)`,
+		Only: "SELECT 1 FROM networks WHERE qos_policy_id <> ''", Null: "null"}
 }
 
 // rulesOfPolicy shows of each rule what rules of its type have.

@@ -68,6 +68,7 @@ type Query struct {
 	Marker  string   // id of the row to start after, in sort order; needs Limit
 	Reverse bool     // the page before the marker; rows still come in forward order
 	Compute []string // computed attributes wanted; nil is all, empty is none
+	Keep    bool     // the statement is one of few, which come again: keep it prepared
 }
 
 // Row is one noun as it is shown: its document, and the JSON texts of computed
@@ -111,6 +112,10 @@ func (t *Table[T]) Rows(tx *Tx, q Query, each func(Row) error) error {
 		return err
 	}
 	extra := t.computed(q.Compute)
+	ask := tx.queryOnce
+	if q.Keep {
+		ask = tx.Query
+	}
 	row := Row{Extra: make([][]byte, len(extra))}
 	dest := make([]any, 1+len(extra))
 	var rawDoc sql.RawBytes
@@ -122,12 +127,12 @@ func (t *Table[T]) Rows(tx *Tx, q Query, each func(Row) error) error {
 	visit := func() error {
 		row.Doc = rawDoc
 		for i := range raws {
-			row.Extra[i] = raws[i]
+			row.Extra[i] = extra[i].json(raws[i])
 		}
 		return each(row)
 	}
 	if !q.Reverse {
-		return tx.queryOnce(text, args, func(scan func(...any) error) error {
+		return ask(text, args, func(scan func(...any) error) error {
 			if err := scan(dest...); err != nil {
 				return err
 			}
@@ -135,6 +140,25 @@ func (t *Table[T]) Rows(tx *Tx, q Query, each func(Row) error) error {
 		})
 	}
 	return backwards(tx, text, args, dest, &rawDoc, raws, visit)
+}
+
+// expression is the SQL of the attribute as it is selected.
+func (c *Computed) expression() string {
+	if c.Only == "" {
+		return c.SQL
+	}
+	return "CASE WHEN EXISTS (" + c.Only + ") THEN " + c.SQL + " END"
+}
+
+// json is what is shown for the text selected; nil is NULL.
+func (c *Computed) json(text []byte) []byte {
+	switch {
+	case text == nil && c.Null != "":
+		return []byte(c.Null)
+	case c.Render != nil:
+		return c.Render(text)
+	}
+	return text
 }
 
 // backwards collects a page that was selected in reverse, and yields it forward.
@@ -173,7 +197,7 @@ func (t *Table[T]) compose(tx *Tx, q Query) (string, []any, error) {
 	var args []any
 	b.WriteString("SELECT t.doc")
 	for _, c := range t.computed(q.Compute) {
-		b.WriteString(", " + c.SQL)
+		b.WriteString(", " + c.expression())
 		for range c.Args {
 			args = append(args, tx.Caller.ProjectID)
 		}
@@ -292,14 +316,4 @@ func (t *Table[T]) Column(attr string) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// Renderers are the functions that turn what the query selects for its computed
-// attributes into what is shown; nil where that is the same.
-func (t *Table[T]) Renderers(want []string) []func([]byte) []byte {
-	var out []func([]byte) []byte
-	for _, c := range t.computed(want) {
-		out = append(out, c.Render)
-	}
-	return out
 }

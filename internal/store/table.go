@@ -43,13 +43,18 @@ type Column[T any] struct {
 }
 
 // Computed is an attribute whose JSON text comes from SQL over the row t. One ?
-// in the expression stands for the caller's project. A row for which it is NULL does
-// not have the attribute.
+// in the expression stands for the caller's project.
 type Computed struct {
 	Attr   string
 	SQL    string
 	Args   int                 // how many ? it has
 	Render func([]byte) []byte // from the text selected to the JSON shown; nil: as it is
+	Null   string              // the JSON shown where the SQL is NULL; "": what Render makes of it, or the row does not have the attribute
+
+	// Only is a query without parameters that has rows if the SQL can be other than
+	// NULL for any row. It is asked once a statement, so that what nobody uses costs
+	// a list nothing per row.
+	Only string
 }
 
 // Filter turns the values of a filter into a condition; an empty result of SQL
