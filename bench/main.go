@@ -185,9 +185,9 @@ func (b *bench) all(ctx context.Context) error {
 			b.server.stop()
 		}
 	}()
-	steps := []func(context.Context) error{b.commits, b.start, b.firstPackets, b.api, b.lists, b.memory, b.packets, b.commits}
+	steps := []func(context.Context) error{b.commits, b.start, b.firstPackets, b.api, b.lists, b.memory, b.packets, b.sharing, b.commits}
 	if b.apiOnly {
-		steps = []func(context.Context) error{b.start, b.api, b.lists, b.memory}
+		steps = []func(context.Context) error{b.start, b.api, b.lists, b.memory, b.sharing}
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

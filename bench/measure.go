@@ -71,7 +71,7 @@ var made struct {
 func (b *bench) api(context.Context) error {
 	s := b.server
 	limits := map[string]any{}
-	for _, name := range []string{"network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule"} {
+	for _, name := range []string{"network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule", "rbac_policy"} {
 		limits[name] = -1
 	}
 	if _, err := s.send("PUT", "quotas/"+s.project, map[string]any{"quota": limits}); err != nil {

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,12 +26,13 @@ import (
 
 // server is a weft under measurement.
 type server struct {
-	cmd     *exec.Cmd
-	dir     string
-	base    string // of the Networking API
-	token   string
-	project string
-	http    *http.Client
+	cmd      *exec.Cmd
+	dir      string
+	base     string // of the Networking API
+	identity string // URL of the Identity API
+	token    string
+	project  string
+	http     *http.Client
 }
 
 // launch starts weft and returns when the first request with a token has been
@@ -66,30 +68,40 @@ func (s *server) authenticate(ctx context.Context) error {
 		return err
 	}
 	a := clouds.Clouds["weft"].Auth
+	s.identity = a.AuthURL
+	t, err := s.login(a.Username, a.Password, a.ProjectName)
+	s.token, s.project = t.id, t.project
+	return err
+}
+
+type token struct{ id, project string }
+
+func (s *server) login(user, password, project string) (token, error) {
+	domain := map[string]string{"name": "Default"}
 	body := map[string]any{"auth": map[string]any{
 		"identity": map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{
-			"name": a.Username, "password": a.Password, "domain": map[string]string{"name": "Default"}}}},
-		"scope": map[string]any{"project": map[string]any{"name": a.ProjectName, "domain": map[string]string{"name": "Default"}}}}}
+			"name": user, "password": password, "domain": domain}}},
+		"scope": map[string]any{"project": map[string]any{"name": project, "domain": domain}}}}
 	data, err := json.Marshal(body)
 	if err != nil {
-		return err
+		return token{}, err
 	}
-	res, err := s.http.Post(a.AuthURL+"/auth/tokens", "application/json", bytes.NewReader(data))
+	res, err := s.http.Post(s.identity+"/auth/tokens", "application/json", bytes.NewReader(data))
 	if err != nil {
-		return err
+		return token{}, err
 	}
 	defer res.Body.Close()
 	var t struct {
 		Token struct{ Project struct{ ID string } }
 	}
 	if err := json.NewDecoder(res.Body).Decode(&t); err != nil {
-		return err
+		return token{}, err
 	}
-	s.token, s.project = res.Header.Get("X-Subject-Token"), t.Token.Project.ID
-	if s.token == "" {
-		return errors.New("no token")
+	id := res.Header.Get("X-Subject-Token")
+	if id == "" {
+		return token{}, errors.New("no token")
 	}
-	return nil
+	return token{id, t.Token.Project.ID}, nil
 }
 
 func (s *server) stop() {
@@ -97,7 +109,8 @@ func (s *server) stop() {
 	s.cmd.Wait()
 }
 
-// send does a request and returns the body.
+// send does a request and returns the body. A path with a slash in front is of the
+// Identity API.
 func (s *server) send(method, path string, body any) ([]byte, error) {
 	var in io.Reader
 	if body != nil {
@@ -107,7 +120,11 @@ func (s *server) send(method, path string, body any) ([]byte, error) {
 		}
 		in = bytes.NewReader(data)
 	}
-	req, err := http.NewRequest(method, s.base+path, in)
+	url := s.base + path
+	if strings.HasPrefix(path, "/") {
+		url = s.identity + path
+	}
+	req, err := http.NewRequest(method, url, in)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 
 	"github.com/weftnet/weft/internal/agent"
@@ -225,8 +226,10 @@ func (m *machine) close() {
 	}
 }
 
-// announce tells the user how to go on.
+// announce tells the user how to go on. What starting took is given back to the host:
+// an idle weft would keep it until it has work.
 func (m *machine) announce() {
+	defer debug.FreeOSMemory()
 	say("ready: network API at http://%s, identity at %s", reachable(m.listeners["network"]), m.authURL)
 	fmt.Printf("\n  export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=weft\n  openstack network list\n\n", m.dir.clouds())
 }

@@ -39,12 +39,15 @@ func (s Sharing) Filter(c *weft.Caller, values []any) Cond {
 
 // With reports whether an object is shared with everybody or with the project.
 func (s Sharing) With(tx *Tx, id, projectID string) (bool, error) {
-	return tx.Exists("SELECT 1 WHERE "+s.sql("?"), id, projectID)
+	return tx.Exists(s.shared()+" AND r.object_id = ?", projectID, id)
 }
 
 // sql is true when a policy shares the object with everybody or, by its one
-// placeholder, with a project.
-func (s Sharing) sql(id string) string {
-	return `EXISTS (SELECT 1 FROM rbac_policies r WHERE r.object_id = ` + id + ` AND r.action = 'access_as_shared'
-		AND r.target_tenant IN ('*', ?) AND r.object_type = '` + s.object + `')`
+// placeholder, with a project. What is shared with one is little beside all that is
+// shared, and a database finds it once for a whole list.
+func (s Sharing) sql(id string) string { return id + " IN (" + s.shared() + ")" }
+
+func (s Sharing) shared() string {
+	return `SELECT r.object_id FROM rbac_policies r WHERE r.action = 'access_as_shared'
+		AND r.target_tenant IN ('*', ?) AND r.object_type = '` + s.object + `'`
 }

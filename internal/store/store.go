@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weftnet/weft"
@@ -24,7 +25,8 @@ type DB struct {
 	writer   sync.Mutex // guards conn
 	conn     *writer
 	stmts    sync.Map // text -> *sql.Stmt, on the read pool
-	head     *signal  // broadcast after every commit that wrote to the change log
+	composed atomic.Int32
+	head     *signal // broadcast after every commit that wrote to the change log
 	stopping context.CancelFunc
 }
 

@@ -56,7 +56,8 @@ func (tx *Tx) Query(text string, args []any, each func(scan func(...any) error) 
 	return eachRow(rows, text, each)
 }
 
-// queryOnce is Query for texts composed for one request.
+// queryOnce is Query for texts composed for one request. The first few of them are
+// kept prepared too: clients ask for the same things again and again.
 func (tx *Tx) queryOnce(text string, args []any, each func(scan func(...any) error) error) error {
 	rows, err := tx.rows(false, text, args)
 	if err != nil {
@@ -122,7 +123,7 @@ func (tx *Tx) rows(fixed bool, text string, args []any) (*sql.Rows, error) {
 		return st.QueryContext(tx.ctx, args...)
 	case tx.writer != nil:
 		return tx.writer.conn.QueryContext(tx.ctx, text, args...)
-	case fixed:
+	case fixed || tx.db.roomFor(text):
 		st, err := tx.db.readStmt(tx.ctx, text)
 		if err != nil {
 			return nil, err
@@ -131,6 +132,18 @@ func (tx *Tx) rows(fixed bool, text string, args []any) (*sql.Rows, error) {
 	default:
 		return tx.db.read.QueryContext(tx.ctx, text, args...)
 	}
+}
+
+// composed is how many texts composed for requests are kept prepared, on each
+// connection. One takes some 10 kB.
+const composed = 64
+
+// roomFor reports whether a composed text is kept prepared, or can be from now on.
+func (db *DB) roomFor(text string) bool {
+	if _, ok := db.stmts.Load(text); ok {
+		return true
+	}
+	return db.composed.Load() < composed && db.composed.Add(1) <= composed
 }
 
 func (db *DB) readStmt(ctx context.Context, text string) (*sql.Stmt, error) {
