@@ -2,13 +2,45 @@ package api_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/weftnet/weft/internal/api"
 )
+
+var update = flag.Bool("update", false, "write the documents of the API")
+
+// The documents in docs are those that the tables make.
+func TestDocuments(t *testing.T) {
+	s := api.NewServer(api.Config{})
+	testCloud().Register(s)
+	spec, err := s.OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"openapi.yaml": string(spec), "reference.md": s.Reference()} {
+		path := filepath.Join("..", "..", "docs", name)
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want {
+			t.Errorf("docs/%s is not what the tables say; go test ./internal/api -run TestDocuments -update", name)
+		}
+	}
+}
 
 // document is the API's document as its readers understand it.
 type document struct {
