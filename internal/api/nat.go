@@ -224,11 +224,7 @@ func plainList(rq *httpRequest) error {
 }
 
 func externalNetworks(rq *httpRequest) ([]any, error) {
-	where := []store.Cond{store.Eq("external", 1)}
-	if c := store.Networks.VisibleTo(rq.caller); c.SQL != "" {
-		where = append(where, c)
-	}
-	networks, err := store.Networks.Find(rq.read(), where...)
+	networks, err := store.Networks.Find(rq.read(), store.Eq("external", 1), store.Networks.VisibleTo(rq.caller))
 	ids := make([]any, len(networks))
 	for i, n := range networks {
 		ids[i] = n.ID

@@ -65,16 +65,9 @@ func (h *portBindings) serve(rq *httpRequest, portID string, rest []string) erro
 
 // port is the port if the caller can see it and the rule admits them.
 func (h *portBindings) port(rq *httpRequest, tx *store.Tx, id, rule string) (*weft.Port, error) {
-	where := []store.Cond{store.Eq("id", id)}
-	if c := store.Ports.VisibleTo(rq.caller); c.SQL != "" {
-		where = append(where, c)
-	}
-	p, err := store.Ports.First(tx, where...)
-	switch {
-	case err != nil:
+	p, err := store.Ports.GetVisible(tx, id)
+	if err != nil {
 		return nil, err
-	case p == nil:
-		return nil, store.Ports.Missing(id)
 	}
 	return p, rq.allow(rule)
 }

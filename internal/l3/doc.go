@@ -79,17 +79,3 @@ func (s *Service) checkQoS(tx *store.Tx, old, policy weft.ID) error {
 	}
 	return s.CheckQoS(tx, old, policy)
 }
-
-// visible gets a noun that the caller may see; the error is that it is missing.
-func visible[T any](tx *store.Tx, table *store.Table[T], id string) (*T, error) {
-	if c := table.VisibleTo(tx.Caller); c.SQL != "" {
-		n, err := table.Count(tx, store.Eq("id", id), c)
-		if err != nil {
-			return nil, err
-		}
-		if n == 0 {
-			return nil, table.Missing(id)
-		}
-	}
-	return table.Get(tx, id)
-}

@@ -39,7 +39,7 @@ func (s *Service) CreateFloatingIP(tx *store.Tx, f *weft.FloatingIP, subnetID st
 
 // checkFloatingNetwork refuses networks that floating IPs cannot be on.
 func checkFloatingNetwork(tx *store.Tx, id string) error {
-	n, err := visible(tx, store.Networks, id)
+	n, err := store.Networks.GetVisible(tx, id)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (s *Service) associate(tx *store.Tx, f *weft.FloatingIP, fixed netip.Addr) 
 		dissociate(f)
 		return nil
 	}
-	p, err := visible(tx, store.Ports, string(f.PortID))
+	p, err := store.Ports.GetVisible(tx, string(f.PortID))
 	if err != nil {
 		return err
 	}

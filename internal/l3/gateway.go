@@ -105,7 +105,7 @@ func (s *Service) createPort(tx *store.Tx, r *weft.Router, p *weft.Port) error {
 
 // externalSubnets are the subnets of the network that a gateway is to be on.
 func externalSubnets(tx *store.Tx, want *weft.Gateway) ([]*weft.Subnet, error) {
-	n, err := visible(tx, store.Networks, want.NetworkID)
+	n, err := store.Networks.GetVisible(tx, want.NetworkID)
 	if err != nil {
 		return nil, err
 	}

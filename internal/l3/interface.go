@@ -70,7 +70,7 @@ func save(tx *store.Tx, r *weft.Router, changed bool) error {
 // addSubnet attaches a router to a subnet. An IPv6 subnet joins the port that the
 // router has on the network already.
 func (s *Service) addSubnet(tx *store.Tx, r *weft.Router, a *attachments, id string) (*Interface, error) {
-	sub, err := visible(tx, store.Subnets, id)
+	sub, err := store.Subnets.GetVisible(tx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func attachable(sub *weft.Subnet) error {
 
 // addPort makes a port of a user an interface of a router.
 func (s *Service) addPort(tx *store.Tx, r *weft.Router, a *attachments, id string) (*Interface, error) {
-	old, err := visible(tx, store.Ports, id)
+	old, err := store.Ports.GetVisible(tx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func (s *Service) removePort(tx *store.Tx, r *weft.Router, a *attachments, subne
 }
 
 func (s *Service) removeSubnet(tx *store.Tx, r *weft.Router, a *attachments, subnetID, _ string) (*Interface, error) {
-	if _, err := visible(tx, store.Subnets, subnetID); err != nil {
+	if _, err := store.Subnets.GetVisible(tx, subnetID); err != nil {
 		return nil, err
 	}
 	old := a.onSubnet(subnetID)

@@ -195,11 +195,7 @@ func (s *Service) Leave(tx *store.Tx, p *weft.Port) error {
 
 // portOf is a port that the caller can see.
 func portOf(tx *store.Tx, resource, id string) (*weft.Port, error) {
-	where := []store.Cond{store.Eq("id", id)}
-	if c := store.Ports.VisibleTo(tx.Caller); c.SQL != "" {
-		where = append(where, c)
-	}
-	p, err := store.Ports.First(tx, where...)
+	p, err := store.Ports.First(tx, store.Eq("id", id), store.Ports.VisibleTo(tx.Caller))
 	if err == nil && p == nil {
 		err = badRequest(resource, "Port %s not found", id)
 	}

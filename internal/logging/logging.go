@@ -62,11 +62,7 @@ func checkPort(tx *store.Tx, l *weft.Log) error {
 
 // visible reports whether the caller may see a row.
 func visible[T any](tx *store.Tx, t *store.Table[T], id string) (bool, error) {
-	where := []store.Cond{store.Eq("id", id)}
-	if c := t.VisibleTo(tx.Caller); c.SQL != "" {
-		where = append(where, c)
-	}
-	n, err := t.Count(tx, where...)
+	n, err := t.Count(tx, store.Eq("id", id), t.VisibleTo(tx.Caller))
 	return n > 0, err
 }
 

@@ -31,20 +31,6 @@ func bad(resource, format string, args ...any) error {
 	return weft.Errorf(weft.BadRequest, "BadRequest", "Bad %s request: %s.", resource, fmt.Sprintf(format, args...))
 }
 
-// visible loads a noun that the caller may see; others are missing.
-func visible[T any](tx *store.Tx, table *store.Table[T], id string) (*T, error) {
-	if c := table.VisibleTo(tx.Caller); c.SQL != "" {
-		n, err := table.Count(tx, store.Eq("id", id), c)
-		if err != nil {
-			return nil, err
-		}
-		if n == 0 {
-			return nil, table.Missing(id)
-		}
-	}
-	return table.Get(tx, id)
-}
-
 // pairs is fixed IPs as Neutron's messages print them.
 func pairs(ips []weft.FixedIP) string {
 	text := ""

@@ -12,7 +12,7 @@ import (
 // RouterNDPProxyNotEnable, BadRequest for a port without IPv6, InvalidAddress,
 // AddressScopeConflict.
 func (s *Service) CreateProxy(tx *store.Tx, p *weft.NDPProxy) error {
-	port, err := visible(tx, store.Ports, p.PortID)
+	port, err := store.Ports.GetVisible(tx, p.PortID)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (s *Service) CreateProxy(tx *store.Tx, p *weft.NDPProxy) error {
 	if len(legs) == 0 {
 		return unreachable(p)
 	}
-	r, err := visible(tx, store.Routers, p.RouterID)
+	r, err := store.Routers.GetVisible(tx, p.RouterID)
 	if err != nil {
 		return err
 	}

@@ -188,7 +188,7 @@ func unbound(tx *store.Tx, f *weft.PortForwarding) error {
 
 // onPort refuses an address that the internal port does not have.
 func onPort(tx *store.Tx, f *weft.PortForwarding) error {
-	p, err := visible(tx, store.Ports, f.InternalPortID)
+	p, err := store.Ports.GetVisible(tx, f.InternalPortID)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func onPort(tx *store.Tx, f *weft.PortForwarding) error {
 // routerOf is the router that takes a floating IP to the internal address, which
 // is chosen if there is none yet. All forwardings of a floating IP are on one.
 func (s *Service) routerOf(tx *store.Tx, fip *weft.FloatingIP, f *weft.PortForwarding) (string, error) {
-	p, err := visible(tx, store.Ports, f.InternalPortID)
+	p, err := store.Ports.GetVisible(tx, f.InternalPortID)
 	if err != nil {
 		return "", err
 	}

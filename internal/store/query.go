@@ -8,7 +8,7 @@ import (
 	"github.com/weftnet/weft"
 )
 
-// Cond is a condition on the row t.
+// Cond is a condition on the row t; without SQL it admits every row.
 type Cond struct {
 	SQL  string
 	Args []any
@@ -43,13 +43,15 @@ func Strings[S ~string](values []S) []any {
 func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?, ", n), ", ") }
 
 func and(where []Cond, args []any) (string, []any) {
-	if len(where) == 0 {
-		return "", args
+	var parts []string
+	for _, c := range where {
+		if c.SQL != "" {
+			parts = append(parts, "("+c.SQL+")")
+			args = append(args, c.Args...)
+		}
 	}
-	parts := make([]string, len(where))
-	for i, c := range where {
-		parts[i] = "(" + c.SQL + ")"
-		args = append(args, c.Args...)
+	if len(parts) == 0 {
+		return "", args
 	}
 	return " WHERE " + strings.Join(parts, " AND "), args
 }

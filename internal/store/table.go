@@ -127,6 +127,20 @@ func (t *Table[T]) Get(tx *Tx, id string) (*T, error) {
 	return t.decode(doc)
 }
 
+// GetVisible is Get for what the caller may see; the rest is missing.
+func (t *Table[T]) GetVisible(tx *Tx, id string) (*T, error) {
+	if visible := t.VisibleTo(tx.Caller); visible.SQL != "" {
+		n, err := t.Count(tx, Eq("id", id), visible)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, t.Missing(id)
+		}
+	}
+	return t.Get(tx, id)
+}
+
 // Find returns the nouns that meet the conditions, in order of id.
 func (t *Table[T]) Find(tx *Tx, where ...Cond) ([]*T, error) {
 	text, args := "SELECT id, doc FROM "+t.Name+" t", []any(nil)

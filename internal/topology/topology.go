@@ -100,11 +100,7 @@ func external(tx *store.Tx) (*weft.Network, error) {
 func defaultPools(tx *store.Tx) ([]*weft.SubnetPool, error) {
 	var out []*weft.SubnetPool
 	for _, version := range []int{4, 6} {
-		where := []store.Cond{store.Eq("is_default", 1), store.Eq("ip_version", version)}
-		if c := store.SubnetPools.VisibleTo(tx.Caller); c.SQL != "" {
-			where = append(where, c)
-		}
-		p, err := store.SubnetPools.First(tx, where...)
+		p, err := store.SubnetPools.First(tx, store.Eq("is_default", 1), store.Eq("ip_version", version), store.SubnetPools.VisibleTo(tx.Caller))
 		if err != nil {
 			return nil, err
 		}

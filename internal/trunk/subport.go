@@ -58,11 +58,7 @@ func networksOf(tx *store.Tx, asked []SubPortRequest) (map[string]*weft.Network,
 	for i, a := range asked {
 		ids[i] = a.PortID
 	}
-	where := []store.Cond{store.In("id", ids...)}
-	if c := store.Ports.VisibleTo(tx.Caller); c.SQL != "" {
-		where = append(where, c)
-	}
-	ports, err := store.Ports.Find(tx, where...)
+	ports, err := store.Ports.Find(tx, store.In("id", ids...), store.Ports.VisibleTo(tx.Caller))
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +94,7 @@ func checkSubPort(tx *store.Tx, parent *weft.Port, mtu int, network *weft.Networ
 	if err := notInTrunk(tx, a.PortID); err != nil {
 		return sp, err
 	}
-	p, err := visiblePort(tx, a.PortID)
+	p, err := store.Ports.GetVisible(tx, a.PortID)
 	if err == nil && p.DeviceID != "" {
 		err = weft.Errorf(weft.Conflict, "PortInUse", "Unable to complete operation on port %s for network %s. Port already has an attached device %s.",
 			p.ID, p.NetworkID, p.DeviceID)

@@ -42,7 +42,7 @@ func (s *Service) checkParent(tx *store.Tx, portID string) (*weft.Port, error) {
 	if err := notInTrunk(tx, portID); err != nil {
 		return nil, err
 	}
-	p, err := visiblePort(tx, portID)
+	p, err := store.Ports.GetVisible(tx, portID)
 	if err == nil && !trunkable(p) {
 		err = parentInUse(portID)
 	}
@@ -68,19 +68,6 @@ func notInTrunk(tx *store.Tx, portID string) error {
 		return parentInUse(portID)
 	}
 	return nil
-}
-
-// visiblePort is a port that the caller can see.
-func visiblePort(tx *store.Tx, id string) (*weft.Port, error) {
-	where := []store.Cond{store.Eq("id", id)}
-	if c := store.Ports.VisibleTo(tx.Caller); c.SQL != "" {
-		where = append(where, c)
-	}
-	p, err := store.Ports.First(tx, where...)
-	if err == nil && p == nil {
-		err = store.Ports.Missing(id)
-	}
-	return p, err
 }
 
 // UpdateTrunk stores what changed.
