@@ -392,14 +392,18 @@ func (c *computation) routers() error {
 		}
 		for _, f := range fips {
 			if string(f.RouterID) == r.ID && f.FixedIPAddress.IsValid() {
-				out.FloatingIPs = append(out.FloatingIPs, host.FloatingIP{ID: f.ID, Floating: f.FloatingIPAddress.Addr, Fixed: f.FixedIPAddress.Addr, PortID: string(f.PortID),
-					QoS: host.QoS{PolicyID: string(f.QoSPolicyID)}})
+				out.FloatingIPs = append(out.FloatingIPs, floatingIP(f))
 			}
 		}
-		sort.Slice(out.FloatingIPs, func(i, j int) bool { return out.FloatingIPs[i].Floating.Less(out.FloatingIPs[j].Floating) })
+		out.NDPProxy = r.EnableNDPProxy && out.Gateway != nil
 		c.out.Routers = append(c.out.Routers, out)
 	}
-	return nil
+	return c.translations(fips)
+}
+
+func floatingIP(f *weft.FloatingIP) host.FloatingIP {
+	return host.FloatingIP{ID: f.ID, Floating: f.FloatingIPAddress.Addr, Fixed: f.FixedIPAddress.Addr, PortID: string(f.PortID),
+		QoS: host.QoS{PolicyID: string(f.QoSPolicyID)}}
 }
 
 func (c *computation) routerPort(p *weft.Port, gateway bool) host.RouterPort {

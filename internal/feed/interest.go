@@ -17,11 +17,12 @@ type interest struct {
 	networks map[string]bool
 	groups   map[string]bool // groups of its ports and groups, also of addresses, their rules refer to
 	routers  map[string]bool
+	floating map[string]bool // floating IPs on its routers
 	policies map[string]bool // QoS policies in force
 }
 
 func interestOf(s *host.State) interest {
-	in := interest{s.Host, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	in := interest{s.Host, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	eachQoS(s, func(q *host.QoS) {
 		if q.PolicyID != "" {
 			in.policies[q.PolicyID] = true
@@ -41,6 +42,9 @@ func interestOf(s *host.State) interest {
 	}
 	for _, r := range s.Routers {
 		in.routers[r.ID] = true
+		for _, f := range r.FloatingIPs {
+			in.floating[f.ID] = true
+		}
 	}
 	return in
 }
@@ -66,6 +70,12 @@ func (in interest) concerns(c store.Change) bool {
 		return in.routers[c.ID] || in.either(c, in.router)
 	case "floatingips":
 		return in.floatingIP(c)
+	case "port_forwardings":
+		return in.either(c, in.forwarding)
+	case "conntrack_helpers":
+		return in.either(c, in.helper)
+	case "ndp_proxies":
+		return in.either(c, in.proxy)
 	case "qos_rules":
 		return in.either(c, in.qosRule)
 	case "agents":

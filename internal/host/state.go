@@ -168,6 +168,26 @@ type Router struct {
 	SNAT        bool         // source-translate what leaves by the gateway
 	FloatingIPs []FloatingIP // sorted by address
 	Routes      []weft.Route // extra routes
+	Forwardings []Forwarding // sorted by floating IP, protocol and port
+	Helpers     []Helper     // sorted by helper, protocol and port
+	NDPProxy    bool         // by the gateway only published IPv6 addresses are reached, and the router answers for them there
+	Published   []netip.Addr // those addresses, sorted
+}
+
+// Forwarding sends ports of a floating IP on: as many to as many, or all to one.
+type Forwarding struct {
+	Floating netip.Addr
+	Protocol int // IANA number
+	External weft.PortRange
+	Fixed    netip.Addr
+	Internal weft.PortRange
+}
+
+// Helper has connections to a port watched for those that belong to them.
+type Helper struct {
+	Helper   string // by Neutron's name: "ftp"
+	Protocol int    // IANA number
+	Port     int
 }
 
 // RouterPort is an interface of a router.
@@ -182,11 +202,12 @@ type RouterPort struct {
 	Revision  int64
 }
 
-// FloatingIP is a one-to-one translation on a router.
+// FloatingIP is an address outside that a router translates: one to one, or only where
+// Forwardings say.
 type FloatingIP struct {
 	ID       string
 	Floating netip.Addr
-	Fixed    netip.Addr
+	Fixed    netip.Addr // invalid if ports of it are forwarded
 	PortID   string
 	QoS      QoS
 }

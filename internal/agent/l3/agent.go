@@ -125,7 +125,7 @@ func (a *Agent) checkOne(id string) {
 	if r == nil || r.checked || r.kernel.NS() == nil {
 		return
 	}
-	n, err := forget(r.kernel.NS(), outdated{pairs: r.pairs})
+	n, err := forget(r.kernel.NS(), r.force)
 	if err != nil {
 		a.log.Warn("checking connections", "router", id, "error", err)
 		return

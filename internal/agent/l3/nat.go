@@ -77,6 +77,7 @@ func tableOf(r *host.Router) nft.Table {
 		nat("output", nftables.ChainHookOutput, nftables.ChainPriorityNATDest, nft.Rule{nft.DNATFrom(inMap)}),
 		nat("postrouting", nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, sourceRules(r)...),
 	}}
+	forwardPorts(&t, r)
 	qos.Limit(&t, r)
 	return t
 }

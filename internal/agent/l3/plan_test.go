@@ -35,6 +35,7 @@ func TestPlanOfANewRouter(t *testing.T) {
 		"ip netns exec qrouter-r1 sysctl -w net.ipv4.conf.all.rp_filter=2",
 		"ip netns exec qrouter-r1 sysctl -w net.ipv4.conf.all.promote_secondaries=1",
 		"ip netns exec qrouter-r1 sysctl -w net.ipv6.conf.default.accept_ra=0",
+		"ip netns exec qrouter-r1 sysctl -w net.ipv6.conf.all.proxy_ndp=0",
 		"ip link add tappa mtu 1450 alias weft:port:pa addrgenmode none up master brqneta type veth peer name qr-pa address fa:16:3e:00:00:01 mtu 1450 netns qrouter-r1",
 		"ip -n qrouter-r1 link set qr-pa up",
 		"ip link add tappb mtu 1450 alias weft:port:pb addrgenmode none up type veth peer name qr-pb address fa:16:3e:00:00:02 mtu 1450 netns qrouter-r1",

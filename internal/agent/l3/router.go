@@ -20,8 +20,9 @@ import (
 type router struct {
 	kernel  *wire.Kernel
 	nft     *nft.Conn
-	pairs   map[netip.Addr]netip.Addr // floating IPs in force
-	checked bool                      // no connection is translated otherwise than by them
+	force   outdated             // translations in force
+	checked bool                 // no connection is translated otherwise than by them
+	further map[string]nft.Table // tables beside the translation's; nil: not known
 }
 
 // pass is one run for one router.
@@ -58,6 +59,9 @@ func (p *pass) run(ctx context.Context, announcer *arp.Announcer) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := p.keepFurther(ctx); err != nil {
+		p.failed[furtherTables] = err
+	}
 	p.do(plan.Add)
 	p.announce(plan.New, announcer)
 	if err := p.forget(changed); err != nil {
@@ -86,14 +90,15 @@ func (p *pass) translate(ctx context.Context) (bool, error) {
 // the Agent's leisure: only a process that died between changing the table and
 // this has left any.
 func (p *pass) forget(changed bool) error {
-	o := outdated{gone: over(p.space, p.have), pairs: pairsOf(p.want)}
-	was := p.pairs
-	p.pairs = o.pairs
+	o := inForce(p.want)
+	was := p.force
+	p.force = o
+	o.gone = over(p.space, p.have)
 	switch {
 	case !p.have.Exists:
 		p.checked = true
 		return nil
-	case len(o.gone) == 0 && !changed, len(o.gone) == 0 && p.checked && onlyMore(was, o.pairs):
+	case len(o.gone) == 0 && !changed, len(o.gone) == 0 && p.checked && onlyMore(was, o):
 		return nil
 	}
 	p.checked = false
@@ -136,7 +141,7 @@ func (p *pass) result() Result {
 		switch {
 		case p.want.Gateway == nil || !p.want.AdminUp:
 			r.FloatingIPs[f.ID] = weft.StatusDown
-		case p.trouble(p.want.Gateway, host.GatewayDevice(p.want.Gateway.PortID)) != nil, !slices.Contains(translated, f):
+		case p.trouble(p.want.Gateway, host.GatewayDevice(p.want.Gateway.PortID)) != nil, f.Fixed.IsValid() && !slices.Contains(translated, f):
 			r.FloatingIPs[f.ID] = weft.StatusError
 		default:
 			r.FloatingIPs[f.ID] = weft.StatusActive

@@ -39,7 +39,7 @@ const defaultMTU = 1500 // where the State does not say
 func spaceOf(r *host.Router) *wire.Space {
 	s := &wire.Space{
 		Name:     host.RouterNamespace(r.ID),
-		Settings: settings,
+		Settings: append(slices.Clone(settings), wire.Setting{Path: wire.ProxyNDP, Value: "0"}),
 		Prefixes: []string{internalPrefix, gatewayPrefix},
 	}
 	for i := range r.Interfaces {
@@ -47,7 +47,14 @@ func spaceOf(r *host.Router) *wire.Space {
 		s.Legs = append(s.Legs, legOf(r, p, host.RouterDevice(p.PortID), prefixes(p)))
 	}
 	if g := r.Gateway; g != nil {
-		s.Legs = append(s.Legs, legOf(r, g, host.GatewayDevice(g.PortID), append(prefixes(g), floating(r)...)))
+		leg := legOf(r, g, host.GatewayDevice(g.PortID), append(prefixes(g), floating(r)...))
+		if r.AdminUp && r.NDPProxy {
+			leg.Proxied = r.Published
+		}
+		s.Legs = append(s.Legs, leg)
+	}
+	if r.NDPProxy {
+		s.Settings[len(settings)].Value = "1"
 	}
 	if r.AdminUp {
 		s.Routes = routesOf(r)

@@ -122,7 +122,7 @@ func (k *Kernel) Observe(s *Space) (Observed, error) {
 	if k.ns == nil {
 		return o, nil
 	}
-	return o, errors.Join(k.observeSettings(s, &o), k.observeInside(&o))
+	return o, errors.Join(k.observeSettings(s, &o), k.observeInside(&o), k.observeProxied(&o))
 }
 
 func find(h *link.Handle, name string) (link.Link, error) {
@@ -174,6 +174,22 @@ func (k *Kernel) observeInside(o *Observed) error {
 				route = route.Join(Hop{h.Via, names[h.Link]})
 			}
 			o.Routes = append(o.Routes, route)
+		}
+	}
+	return err
+}
+
+// observeProxied looks only where there may be something: where the kernel answers
+// for others.
+func (k *Kernel) observeProxied(o *Observed) error {
+	if v := o.Settings[ProxyNDP]; v == "" || v == "0" {
+		return nil
+	}
+	proxied, err := k.ns.Proxies()
+	o.Proxied = map[string][]netip.Addr{}
+	for name, l := range o.Inner {
+		if addrs := proxied[l.Index]; len(addrs) > 0 {
+			o.Proxied[name] = addrs
 		}
 	}
 	return err

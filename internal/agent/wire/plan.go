@@ -36,6 +36,7 @@ func (s *Space) Plan(have Observed) Plan {
 	p.stale()
 	for _, l := range s.Legs {
 		p.addresses(l)
+		p.proxied(l)
 	}
 	p.routes()
 	return p.plan
@@ -177,6 +178,27 @@ func (p *planning) addresses(l Leg) {
 		own := a.Addr().Is6() && a.Addr().IsLinkLocalUnicast() // the kernel's, of the device's MAC
 		if !slices.Contains(l.Addresses, a) && !own {
 			p.plan.Remove = append(p.plan.Remove, op("del", a, func(k *Kernel, i int) error { return k.ns.DeleteAddr(i, a) }))
+		}
+	}
+}
+
+func (p *planning) proxied(l Leg) {
+	have := p.have.Proxied[l.Device]
+	if !p.settled[l.Device] {
+		have = nil
+	}
+	op := func(what string, a netip.Addr, run func(k *Kernel, index int) error) Op {
+		return Op{"ip -n " + p.want.Name + " -6 neigh " + what + " proxy " + a.String() + " dev " + l.Device, l.Device,
+			func(k *Kernel) error { return k.inside(l.Device, func(i int) error { return run(k, i) }) }}
+	}
+	for _, a := range l.Proxied {
+		if !slices.Contains(have, a) {
+			p.plan.Add = append(p.plan.Add, op("add", a, func(k *Kernel, i int) error { return k.ns.AddProxy(i, a) }))
+		}
+	}
+	for _, a := range have {
+		if !slices.Contains(l.Proxied, a) {
+			p.plan.Remove = append(p.plan.Remove, op("del", a, func(k *Kernel, i int) error { return k.ns.DeleteProxy(i, a) }))
 		}
 	}
 }

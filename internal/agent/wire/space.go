@@ -22,6 +22,10 @@ type Space struct {
 	Prefixes []string // devices whose names begin so are legs: one that is not in Legs goes
 }
 
+// ProxyNDP is the path of the Setting without which the kernel does not answer for
+// what is Proxied. A Space that has Proxied somewhere has it among its Settings.
+const ProxyNDP = "net/ipv6/conf/all/proxy_ndp"
+
 // Setting is a kernel setting of the namespace. A kernel that lacks it is no error.
 type Setting struct {
 	Path  string // below /proc/sys
@@ -35,9 +39,10 @@ type Leg struct {
 	MTU       int
 	Up        bool // of that end; the other is always up
 	Addresses []netip.Prefix
-	Outer     string // end on the host
-	Alias     string // of that end; begins with Mark
-	Bridge    string // of that end; empty: somebody else's affair
+	Proxied   []netip.Addr // IPv6 addresses it answers for as if they were its own
+	Outer     string       // end on the host
+	Alias     string       // of that end; begins with Mark
+	Bridge    string       // of that end; empty: somebody else's affair
 }
 
 // Route is a route of the namespace's main table. At most one leads to each
@@ -85,6 +90,7 @@ type Observed struct {
 	Outer     map[string]link.Link      // by name, of the Space's legs
 	Inner     map[string]link.Link      // by name, everything in the namespace
 	Addresses map[string][]netip.Prefix // by device
+	Proxied   map[string][]netip.Addr   // by device
 	Routes    []Route                   // made by hand or by us, not by the kernel
 }
 

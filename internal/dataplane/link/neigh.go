@@ -29,7 +29,7 @@ type Neighbour struct {
 // index of the device.
 func (h *Handle) Forwards() (map[int][]Forward, error) {
 	out := map[int][]Forward{}
-	err := h.neighbours(unix.AF_BRIDGE, func(n neighEntry) {
+	err := h.neighbours(neighHead{family: unix.AF_BRIDGE}, func(n neighEntry) {
 		if n.addr.IsValid() { // else it is a bridge's entry
 			out[n.index] = append(out[n.index], Forward{n.mac, n.addr})
 		}
@@ -45,7 +45,7 @@ func (h *Handle) Forwards() (map[int][]Forward, error) {
 func (h *Handle) Neighbours() (map[int][]Neighbour, error) {
 	out := map[int][]Neighbour{}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		err := h.neighbours(family, func(n neighEntry) {
+		err := h.neighbours(neighHead{family: family}, func(n neighEntry) {
 			if n.state&unix.NUD_PERMANENT != 0 {
 				out[n.index] = append(out[n.index], Neighbour{n.addr, n.mac})
 			}
@@ -57,9 +57,42 @@ func (h *Handle) Neighbours() (map[int][]Neighbour, error) {
 	return out, nil
 }
 
-// neighbours lists the entries of one family.
-func (h *Handle) neighbours(family uint8, f func(neighEntry)) error {
-	all, err := list(h.conn, func() *nl.NetlinkRequest { return neighRequest(unix.RTM_GETNEIGH, neighHead{family: family}) },
+// Proxies is the addresses that the namespace answers for as if they were its own,
+// by index of the interface that it does so on.
+func (h *Handle) Proxies() (map[int][]netip.Addr, error) {
+	out := map[int][]netip.Addr{}
+	err := h.neighbours(neighHead{family: unix.AF_INET6, flags: unix.NTF_PROXY}, func(n neighEntry) {
+		if n.flags&unix.NTF_PROXY != 0 {
+			out[n.index] = append(out[n.index], n.addr)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing proxied neighbours: %w", err)
+	}
+	return out, nil
+}
+
+// AddProxy has an interface answer for an IPv6 address. One that does already is no
+// error.
+func (h *Handle) AddProxy(index int, a netip.Addr) error {
+	return h.neigh(index, 1, func(int) *nl.NetlinkRequest { return proxy(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE, index, a) }, 0)
+}
+
+// DeleteProxy ends that. One that is not there is no error.
+func (h *Handle) DeleteProxy(index int, a netip.Addr) error {
+	return h.neigh(index, 1, func(int) *nl.NetlinkRequest { return proxy(unix.RTM_DELNEIGH, 0, index, a) }, unix.ENOENT)
+}
+
+func proxy(typ, flags, index int, a netip.Addr) *nl.NetlinkRequest {
+	r := neighRequest(typ, neighHead{family: unix.AF_INET6, index: index, flags: unix.NTF_PROXY})
+	r.Flags |= uint16(flags)
+	r.AddData(nl.NewRtAttr(unix.NDA_DST, a.AsSlice()))
+	return r
+}
+
+// neighbours lists the entries of one family, or of it those that are proxied.
+func (h *Handle) neighbours(head neighHead, f func(neighEntry)) error {
+	all, err := list(h.conn, func() *nl.NetlinkRequest { return neighRequest(unix.RTM_GETNEIGH, head) },
 		func(b []byte) (neighEntry, bool, error) { n, err := parseNeigh(b); return n, err == nil, err })
 	for _, n := range all {
 		f(n)
@@ -169,6 +202,7 @@ func neighRequest(typ int, head neighHead) *nl.NetlinkRequest {
 type neighEntry struct {
 	index int
 	state uint16
+	flags uint8
 	mac   weft.MAC
 	addr  netip.Addr
 }
@@ -178,7 +212,7 @@ func parseNeigh(b []byte) (neighEntry, error) {
 		return neighEntry{}, fmt.Errorf("short neighbour message of %d bytes", len(b))
 	}
 	native := nl.NativeEndian()
-	n := neighEntry{index: int(native.Uint32(b[4:])), state: native.Uint16(b[8:])}
+	n := neighEntry{index: int(native.Uint32(b[4:])), state: native.Uint16(b[8:]), flags: b[10]}
 	return n, eachAttr(b[neighHeadLen:], func(typ uint16, v []byte) error {
 		switch {
 		case typ == unix.NDA_DST:

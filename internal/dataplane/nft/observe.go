@@ -12,8 +12,9 @@ import (
 
 // state is what is in force of one table.
 type state struct {
-	chains map[string]chainState
-	sets   map[string]setState
+	chains  map[string]chainState
+	sets    map[string]setState
+	helpers map[string]bool // by name
 }
 
 type chainState struct {
@@ -31,7 +32,7 @@ type setState struct {
 const ruleComment userdata.Type = 0
 
 func newState() *state {
-	return &state{chains: map[string]chainState{}, sets: map[string]setState{}}
+	return &state{chains: map[string]chainState{}, sets: map[string]setState{}, helpers: map[string]bool{}}
 }
 
 // dial is for queries. Unless it is lasting, which the caller closes, it opens a
@@ -73,7 +74,20 @@ func (c *Conn) observe(t Table) (*state, error) {
 	if err := readChains(n, table, s); err != nil {
 		return nil, err
 	}
+	if err := readHelpers(n, table, s); err != nil {
+		return nil, err
+	}
 	return s, readSets(n, table, s)
+}
+
+func readHelpers(n *nftables.Conn, table *nftables.Table, s *state) error {
+	objects, err := n.GetNamedObjects(table)
+	for _, o := range objects {
+		if h, ok := o.(*nftables.NamedObj); ok && h.Type == nftables.ObjTypeCtHelper {
+			s.helpers[h.Name] = true
+		}
+	}
+	return err
 }
 
 func readChains(n *nftables.Conn, table *nftables.Table, s *state) error {

@@ -7,7 +7,9 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
+	"golang.org/x/sys/unix"
 )
 
 // plan is the way from what a table is to what it must be.
@@ -42,6 +44,7 @@ func (p *plan) make() {
 	}
 	p.addChains(false)
 	p.addSets()
+	p.addHelpers()
 	p.rules(false)
 	// Called by the kernel only now that what they call is complete.
 	p.addChains(true)
@@ -91,7 +94,7 @@ func (p *plan) set(s Set) *nftables.Set {
 		types[i] = k.datatype()
 	}
 	out := &nftables.Set{Table: p.table, Name: s.Name, KeyType: types[0], KeyByteOrder: binaryutil.NativeEndian}
-	if s.Key[0] == IPv4 || s.Key[0] == IPv6 {
+	if s.Key[0] == IPv4 || s.Key[0] == IPv6 || s.Key[0] == Service {
 		out.KeyByteOrder = binaryutil.BigEndian // only nft, showing it, asks
 	}
 	if len(types) > 1 {
@@ -235,6 +238,31 @@ func (p *plan) removeElements() {
 	}
 }
 
+func (p *plan) helper(h Helper) *nftables.NamedObj {
+	l3 := map[nftables.TableFamily]uint16{Inet: unix.NFPROTO_INET, IP: unix.NFPROTO_IPV4, IP6: unix.NFPROTO_IPV6}[p.want.Family]
+	return &nftables.NamedObj{Table: p.table, Name: h.Name, Type: nftables.ObjTypeCtHelper,
+		Obj: &expr.CtHelper{Name: h.Type, L3Proto: l3, L4Proto: uint8(h.Protocol)}}
+}
+
+func (p *plan) addHelpers() {
+	for _, h := range p.want.Helpers {
+		p.after.helpers[h.Name] = true
+		if !p.have.helpers[h.Name] {
+			obj := p.helper(h)
+			p.do(func(n *nftables.Conn) error { n.AddObj(obj); return nil }, "add %s", h)
+		}
+	}
+}
+
+func (p *plan) removeHelpers() {
+	for _, name := range slices.Sorted(maps.Keys(p.have.helpers)) {
+		if !p.after.helpers[name] {
+			obj := p.helper(Helper{Name: name})
+			p.do(func(n *nftables.Conn) error { n.DeleteObject(obj); return nil }, "delete ct helper %s", name)
+		}
+	}
+}
+
 // removeRest removes the chains and sets that are no longer wanted. All are
 // emptied first, since they may refer to each other.
 func (p *plan) removeRest() {
@@ -260,4 +288,5 @@ func (p *plan) removeRest() {
 	for _, c := range chains {
 		p.do(func(n *nftables.Conn) error { n.DelChain(c); return nil }, "delete chain %s", c.Name)
 	}
+	p.removeHelpers()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
@@ -281,6 +282,23 @@ func SNATFrom(m string) Part {
 // nothing the rule ends.
 func DNATFrom(m string) Part {
 	return Part{"dnat to ip daddr map @" + m, natFrom(m, IPDaddr, expr.NATTypeDestNAT)}
+}
+
+// DNATPortFrom translates the destination and its port to what two maps have for
+// the destination, the protocol and the port; where they have nothing the rule ends.
+func DNATPortFrom(addresses, ports string) Part {
+	text, key := load([]Field{IPDaddr, L4Proto, DPort})
+	look := func(m string, reg uint32) []expr.Any {
+		return append(slices.Clone(key), &expr.Lookup{SourceRegister: firstReg, DestRegister: reg, IsDestRegSet: true, SetName: m})
+	}
+	exprs := append(look(addresses, 2), look(ports, 3)...)
+	return Part{"dnat to " + text + " map @" + addresses + " : " + text + " map @" + ports,
+		append(exprs, &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 2, RegProtoMin: 3})}
+}
+
+// SetHelper gives a connection a helper of the table.
+func SetHelper(name string) Part {
+	return Part{fmt.Sprintf("ct helper set %q", name), []expr.Any{&expr.Objref{Type: unix.NFT_OBJECT_CT_HELPER, Name: name}}}
 }
 
 func natFrom(m string, f Field, kind expr.NATType) []expr.Any {

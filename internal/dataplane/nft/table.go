@@ -20,15 +20,29 @@ import (
 const (
 	Inet   = nftables.TableFamilyINet
 	IP     = nftables.TableFamilyIPv4
+	IP6    = nftables.TableFamilyIPv6
 	Bridge = nftables.TableFamilyBridge
 )
 
 // Table is what one table must be. Names of chains and sets are unique in it.
 type Table struct {
-	Family nftables.TableFamily
-	Name   string
-	Sets   []Set
-	Chains []Chain // a chain comes after those it jumps to only in text; the order is free
+	Family  nftables.TableFamily
+	Name    string
+	Helpers []Helper
+	Sets    []Set
+	Chains  []Chain // a chain comes after those it jumps to only in text; the order is free
+}
+
+// Helper is a connection tracking helper of the kernel, for both families in a table
+// Inet.
+type Helper struct {
+	Name     string // in the table; it has to tell helpers of other kinds apart
+	Type     string // in the kernel: "ftp"
+	Protocol int
+}
+
+func (h Helper) String() string {
+	return fmt.Sprintf("ct helper %s { type %q protocol %d }", h.Name, h.Type, h.Protocol)
 }
 
 // Chain is a list of rules; a nil Hook makes it one to jump to.
@@ -83,16 +97,19 @@ const (
 	IPv6
 	Mark
 	Verdict
+	Protocol // of layer 4
+	Service  // a port
 
 	other // no type of sets
 )
 
 func (k Kind) datatype() nftables.SetDatatype {
-	return [...]nftables.SetDatatype{nftables.TypeIFName, nftables.TypeEtherAddr, nftables.TypeIPAddr, nftables.TypeIP6Addr, nftables.TypeMark, nftables.TypeVerdict}[k]
+	return [...]nftables.SetDatatype{nftables.TypeIFName, nftables.TypeEtherAddr, nftables.TypeIPAddr, nftables.TypeIP6Addr, nftables.TypeMark, nftables.TypeVerdict,
+		nftables.TypeInetProto, nftables.TypeInetService}[k]
 }
 
 func (k Kind) String() string {
-	return [...]string{"ifname", "ether_addr", "ipv4_addr", "ipv6_addr", "mark", "verdict"}[k]
+	return [...]string{"ifname", "ether_addr", "ipv4_addr", "ipv6_addr", "mark", "verdict", "inet_proto", "inet_service"}[k]
 }
 
 // Set is a set, or a map if it has a Value.
@@ -165,6 +182,14 @@ func Addr(a netip.Addr) Datum {
 // Number is a mark.
 func Number(n uint32) Datum { return Datum{kind: Mark, bytes: native32(n)} }
 
+// Proto is a protocol of layer 4, by its IANA number.
+func Proto(n int) Datum { return Datum{kind: Protocol, bytes: []byte{byte(n)}} }
+
+// Port is a port.
+func Port(n int) Datum {
+	return Datum{kind: Service, bytes: binary.BigEndian.AppendUint16(nil, uint16(n))}
+}
+
 // Bytes is a constant as it is on the wire.
 func Bytes(b ...byte) Datum { return Datum{kind: other, bytes: b} }
 
@@ -176,8 +201,11 @@ func Goto(chain string) Datum {
 // String is the table as nft prints it, sets and their elements in order of name.
 func (t Table) String() string {
 	var b strings.Builder
-	family := map[nftables.TableFamily]string{Inet: "inet", IP: "ip", Bridge: "bridge"}[t.Family]
+	family := map[nftables.TableFamily]string{Inet: "inet", IP: "ip", IP6: "ip6", Bridge: "bridge"}[t.Family]
 	fmt.Fprintf(&b, "table %s %s {\n", family, t.Name)
+	for _, h := range t.Helpers {
+		fmt.Fprintf(&b, "  %s\n", h)
+	}
 	for _, s := range t.Sets {
 		s.write(&b)
 	}
@@ -216,6 +244,10 @@ func (k Kind) text(b []byte) string {
 	case k == IPv4 && len(b) == 4, k == IPv6 && len(b) == 16:
 		a, _ := netip.AddrFromSlice(b)
 		return a.String()
+	case k == Protocol && len(b) == 1:
+		return fmt.Sprint(b[0])
+	case k == Service && len(b) == 2:
+		return fmt.Sprint(binary.BigEndian.Uint16(b))
 	case k == Mark && len(b) == 4:
 		return fmt.Sprintf("0x%08x", binary.NativeEndian.Uint32(b))
 	}
