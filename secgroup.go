@@ -13,18 +13,18 @@ type SecurityGroup struct {
 // rule admits is dropped. Rules are immutable.
 type SecurityGroupRule struct {
 	Meta
-	SecurityGroupID      string `json:"security_group_id"`
-	Direction            string `json:"direction"` // "ingress": towards the port
-	EtherType            string `json:"ethertype"` // "IPv4" or "IPv6"
-	Protocol             ID     `json:"protocol"`  // a name or a number; null is any
-	PortRangeMin         *int   `json:"port_range_min"`
-	PortRangeMax         *int   `json:"port_range_max"`
-	RemoteIPPrefix       ID     `json:"remote_ip_prefix"`
-	NormalizedCIDR       ID     `json:"normalized_cidr"`
-	RemoteGroupID        ID     `json:"remote_group_id"`
-	RemoteAddressGroupID ID     `json:"remote_address_group_id"`
-	Description          string `json:"description"`
-	BelongsToDefault     bool   `json:"belongs_to_default_sg"` // of the default group of a project
+	SecurityGroupID      string  `json:"security_group_id"`
+	Direction            string  `json:"direction"` // "ingress": towards the port
+	EtherType            string  `json:"ethertype"` // "IPv4" or "IPv6"
+	Protocol             ID      `json:"protocol"`  // a name or a number; null is any
+	PortRangeMin         *int    `json:"port_range_min"`
+	PortRangeMax         *int    `json:"port_range_max"`
+	RemoteIPPrefix       ID      `json:"remote_ip_prefix"`
+	NormalizedCIDR       ID      `json:"normalized_cidr"`
+	RemoteGroupID        ID      `json:"remote_group_id"`
+	RemoteAddressGroupID ID      `json:"remote_address_group_id"`
+	Description          *string `json:"description"`           // nil: a rule that its group began with
+	BelongsToDefault     bool    `json:"belongs_to_default_sg"` // of the default group of a project
 }
 
 // DefaultSecurityGroupRule is a rule that new groups begin with. It belongs to nobody.

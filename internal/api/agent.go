@@ -30,6 +30,7 @@ func Agents(downTime time.Duration) *Resource[weft.Agent] {
 			row("availability_zone", "VFS", Unset, text(255)),
 			row("resources_synced", "V", Unset, anyType),
 		},
+		Unpaged: true,
 		// Agents report themselves; Neutron has the verb and refuses it, in these words.
 		Create: func(*store.Tx, *weft.Agent, Request) error {
 			return badRequest("Unrecognized attribute(s) 'tenant_id, project_id'")
@@ -50,7 +51,7 @@ func AvailabilityZones(rq *httpRequest, rest []string) error {
 		return notAllowed()
 	}
 	for name := range rq.query() {
-		if name != "fields" && name != "name" && name != "resource" && name != "state" {
+		if !reserved[name] && name != "name" && name != "resource" && name != "state" {
 			return badRequest("['%s'] is invalid attribute for filtering", name)
 		}
 	}

@@ -42,6 +42,7 @@ func RegisterFlavors(s *Server, svc *flavor.Service) {
 		Create: func(tx *store.Tx, p *weft.ServiceProfile, _ Request) error { return svc.CreateProfile(tx, p) },
 		Update: func(tx *store.Tx, _, p *weft.ServiceProfile, _ Request) error { return svc.UpdateProfile(tx, p) },
 		Delete: svc.DeleteProfile,
+		Veiled: true,
 	})
 	s.Special("service-providers", serviceProviders(svc.Providers()), "service-type")
 	s.Describe("service-providers", "Who provides advanced services.", "GET")

@@ -45,6 +45,7 @@ func MeteringLabelRules(svc MeteringService) *Resource[weft.MeteringLabelRule] {
 		Create: func(tx *store.Tx, r *weft.MeteringLabelRule, _ Request) error { return svc.CreateRule(tx, r) },
 		Update: immutable[weft.MeteringLabelRule],
 		Delete: svc.DeleteRule,
+		Veiled: true,
 		Parent: func(tx *store.Tx, r *weft.MeteringLabelRule) (parent, error) {
 			l, err := store.MeteringLabels.Get(tx, r.MeteringLabelID)
 			if err != nil {

@@ -43,10 +43,11 @@ func Quotas(svc *quota.Service) func(*httpRequest, []string) error {
 
 type quotas struct{ svc *quota.Service }
 
-// ownQuota checks a rule of quotas against a project.
+// ownQuota checks a rule of quotas against a project; "" is all of them, which are
+// nobody's own.
 func (rq *httpRequest) ownQuota(rule, project string) error {
 	target := func(attr string) any {
-		if attr == "project_id" || attr == "tenant_id" {
+		if project != "" && (attr == "project_id" || attr == "tenant_id") {
 			return project
 		}
 		return nil
@@ -58,7 +59,7 @@ func (rq *httpRequest) ownQuota(rule, project string) error {
 }
 
 func (q quotas) list(rq *httpRequest) error {
-	if err := rq.ownQuota("update_quota", ""); err != nil {
+	if err := rq.ownQuota("get_quota", ""); err != nil {
 		return err
 	}
 	var out weft.List[map[string]any]
@@ -91,7 +92,7 @@ func (q quotas) limits(rq *httpRequest, project string) error {
 
 func (q quotas) details(rq *httpRequest, project string) error {
 	if err := rq.ownQuota("get_quota", project); err != nil {
-		return err
+		return weft.Errorf(weft.Forbidden, "AdminRequired", "User does not have admin privileges: Only admin is authorized to access quotas for another project.")
 	}
 	details, err := q.svc.Details(rq.read(), project)
 	if err != nil {

@@ -51,6 +51,10 @@ type Resource[T any] struct {
 	// there. So does Neutron where a noun does not show that it is shared.
 	Discreet bool
 
+	// Veiled: whoever may not see one is told that there is no resource, not which noun
+	// there is not. So does Neutron where only policy hides what its database shows.
+	Veiled bool
+
 	Unpaged    bool // lists have no pages, whatever limit says
 	MarkerMust bool // a page after what does not exist is an error, not the first page
 }
@@ -316,7 +320,7 @@ func (r *served[T]) load(rq *httpRequest, tx *store.Tx, id string) (*T, error) {
 			return nil, err
 		}
 		if n == 0 {
-			return nil, r.Table.Missing(id)
+			return nil, r.missing(tx, id)
 		}
 	}
 	v, err := r.Table.Get(tx, id)
@@ -324,9 +328,19 @@ func (r *served[T]) load(rq *httpRequest, tx *store.Tx, id string) (*T, error) {
 		return v, err
 	}
 	if shown, err := r.admits(rq, tx, v); err != nil || !shown {
-		return nil, cmp.Or(err, r.Table.Missing(id))
+		return nil, cmp.Or(err, r.missing(tx, id))
 	}
 	return v, nil
+}
+
+// missing is the error that hides a noun from who may not see it, or says that there
+// is none.
+func (r *served[T]) missing(tx *store.Tx, id string) error {
+	if !r.Veiled {
+		return r.Table.Missing(id)
+	}
+	_, err := r.Table.Get(tx, id)
+	return cmp.Or(err, notFound())
 }
 
 func (r *served[T]) update(rq *httpRequest, id string) error {

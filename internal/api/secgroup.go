@@ -1,6 +1,9 @@
 package api
 
 import (
+	"cmp"
+	"net/netip"
+
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
 )
@@ -46,11 +49,11 @@ func SecurityGroupRules(svc GroupService) *Resource[weft.SecurityGroupRule] {
 		Attrs: table(ident(), standardImmutable(), ext("security-group",
 			row("security_group_id", "CVFSR", Unset, text(36)),
 			row("direction", "CVFSR", Unset, oneOf(weft.Ingress, weft.Egress)),
-			row("ethertype", "CVFS", weft.IPv4, anyText),
+			row("ethertype", "CVFS", weft.IPv4, etherType),
 			row("protocol", "CVFS", nil, anyText),
 			row("port_range_min", "CVFS", nil, rulePort),
 			row("port_range_max", "CVFS", nil, rulePort),
-			row("remote_ip_prefix", "CVFS", nil, anyText),
+			row("remote_ip_prefix", "CVFS", nil, remotePrefix),
 			row("remote_group_id", "CVFS", nil, anyText)),
 			ext("security-groups-remote-address-group", row("remote_address_group_id", "CVFS", nil, anyText)),
 			ext("security-groups-normalized-cidr", row("normalized_cidr", "VFS", Unset, anyText)),
@@ -61,10 +64,15 @@ func SecurityGroupRules(svc GroupService) *Resource[weft.SecurityGroupRule] {
 		CreateBulk: svc.CheckRules,
 		Delete:     svc.DeleteRule,
 		Listing:    defaultGroup(svc),
+		Veiled:     true,
 		Parent: func(tx *store.Tx, r *weft.SecurityGroupRule) (parent, error) {
-			g, err := store.SecurityGroups.Get(tx, r.SecurityGroupID)
-			if err != nil {
-				return parent{}, err
+			where := []store.Cond{store.Eq("id", r.SecurityGroupID)}
+			if c := store.SecurityGroups.VisibleTo(tx.Caller); c.SQL != "" {
+				where = append(where, c)
+			}
+			g, err := store.SecurityGroups.First(tx, where...)
+			if g == nil {
+				return parent{}, cmp.Or(err, store.SecurityGroups.Missing(r.SecurityGroupID))
 			}
 			return parent{owner: g.ProjectID}, nil
 		},
@@ -80,11 +88,11 @@ func DefaultSecurityGroupRules(svc GroupService) *Resource[weft.DefaultSecurityG
 		Attrs: table(standardImmutable(), ext("security-groups-default-rules",
 			row("id", "VFS", Unset, uuidType),
 			row("direction", "CVFSR", Unset, oneOf(weft.Ingress, weft.Egress)),
-			row("ethertype", "CVFS", weft.IPv4, anyText),
+			row("ethertype", "CVFS", weft.IPv4, etherType),
 			row("protocol", "CVFS", nil, anyText),
 			row("port_range_min", "CVFS", nil, rulePort),
 			row("port_range_max", "CVFS", nil, rulePort),
-			row("remote_ip_prefix", "CVFS", nil, anyText),
+			row("remote_ip_prefix", "CVFS", nil, remotePrefix),
 			row("remote_group_id", "CVFS", nil, anyText),
 			row("remote_address_group_id", "CVFS", nil, anyText),
 			row("used_in_default_sg", "CVF", false, boolean),
@@ -116,6 +124,26 @@ var anyText = Type{Name: "string", Convert: func(v any) (any, error) {
 		return py(v), nil
 	}
 }, Validate: text(255).orNull().Validate}
+
+// etherType is text whose meaning the service checks; null is refused by name.
+var etherType = Type{Name: "string", Convert: func(v any) (any, error) {
+	if v == nil {
+		v = "None"
+	}
+	return anyText.Convert(v)
+}, Validate: anyText.Validate}
+
+// remotePrefix is a prefix or null that the service checks. An address is the prefix
+// of itself alone, in filters too.
+var remotePrefix = Type{Name: "string", Convert: func(v any) (any, error) {
+	v, err := anyText.Convert(v)
+	if s, ok := v.(string); ok {
+		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+			return netip.PrefixFrom(a, a.BitLen()).String(), nil
+		}
+	}
+	return v, err
+}, Validate: anyText.Validate}
 
 // rulePort is a port, an ICMP type or code, or null.
 var rulePort = Type{Name: "integer", Convert: func(v any) (any, error) {

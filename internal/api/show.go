@@ -74,7 +74,7 @@ func (r *served[T]) show(rq *httpRequest, id string) error {
 		return err
 	}
 	if !found {
-		return r.Table.Missing(id)
+		return r.missing(tx, id)
 	}
 	return rq.write(http.StatusOK, append(out, '}'))
 }

@@ -27,7 +27,7 @@ func (r *served[T]) tags(rq *httpRequest, id string, rest []string) error {
 func (r *served[T]) tagParent(rq *httpRequest, tx *store.Tx, id, action string) (*T, error) {
 	v, err := r.load(rq, tx, id)
 	if weft.IsKind(err, weft.NotFound) {
-		return nil, weft.Errorf(weft.NotFound, "TagResourceNotFound", "Resource %s %s could not be found.", r.Singular, id)
+		return nil, weft.Errorf(weft.NotFound, "TagResourceNotFound", "Resource %s %s could not be found.", r.Plural, id)
 	}
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func tagList(body map[string]any) ([]string, error) {
 			seen[tag] = true
 			out = append(out, tag)
 		} else {
-			return nil, weft.Invalid("Duplicate items in the list: '%s'", py(list))
+			return nil, weft.Invalid("Duplicate items in the list: '%s'", tag)
 		}
 	}
 	return out, nil

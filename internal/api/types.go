@@ -111,6 +111,10 @@ func toInt(v any) (any, error) {
 		if n, err := strconv.ParseInt(x.String(), 10, 64); err == nil {
 			return n, nil
 		}
+		// Like Python's int, which leaves out what comes after the point.
+		if f, err := x.Float64(); err == nil && math.Abs(f) < 1<<53 {
+			return int64(f), nil
+		}
 	case string:
 		if n, err := strconv.ParseInt(strings.TrimSpace(x), 10, 64); err == nil {
 			return n, nil

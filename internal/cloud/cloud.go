@@ -41,7 +41,7 @@ type Config struct {
 // Defaults are Neutron's.
 func Defaults() Config {
 	return Config{Core: core.Defaults(), L3: l3.Config{HAAgents: 3}, AgentDownTime: 75 * time.Second,
-		Quotas: map[string]int{"network": 100, "subnet": 100, "port": 500, "subnetpool": -1, "address_scope": -1,
+		Quotas: map[string]int{"network": 100, "subnet": 100, "port": 500, "subnetpool": -1,
 			"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10, "trunk": -1}}
 }
 

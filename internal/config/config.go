@@ -189,7 +189,7 @@ func hostname() string {
 var limited = map[string]int{
 	"network": 100, "subnet": 100, "port": 500, "router": 10, "floatingip": 50,
 	"security_group": 10, "security_group_rule": 100, "rbac_policy": 10,
-	"subnetpool": useDefault, "address_scope": useDefault,
+	"subnetpool": useDefault, "trunk": useDefault,
 }
 
 // useDefault marks a quota that was not given.

@@ -80,7 +80,7 @@ func TestDefaults(t *testing.T) {
 			GREs: []Range{{1, 65536}}, GeneveVNIs: []Range{{1, 65536}}, GeneveHeader: 30, GlobalMTU: 1500, PhysnetMTUs: map[string]int{}},
 		VXLAN:    VXLAN{Port: 8472},
 		Schedule: Schedule{DHCPAgents: 1, DHCPFailover: true, HAAgents: 3},
-		Quotas: map[string]int{"network": 100, "subnet": 100, "port": 500, "subnetpool": -1, "address_scope": -1, "router": 10,
+		Quotas: map[string]int{"network": 100, "subnet": 100, "port": 500, "subnetpool": -1, "trunk": -1, "router": 10,
 			"floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10},
 		Log: Log{Level: slog.LevelInfo},
 	}
@@ -173,7 +173,7 @@ arp_responder = True
 [quotas]
 default_quota = 7
 quota_network = -1
-quota_address_scope = 3
+quota_trunk = 3
 [metadata]
 nova_metadata_url = http://controller:8775/
 metadata_proxy_shared_secret = "s3 cret"
@@ -197,7 +197,7 @@ metadata_proxy_shared_secret = "s3 cret"
 	want.ML2.VNIs = []Range{{10, 10}, {1000, 1<<24 - 1}}
 	want.Physnets = map[string]string{"provider": "eth1", "physnet1": "bond0.7"}
 	want.VXLAN = VXLAN{LocalIP: netip.MustParseAddr("2001:db8::1"), Port: 4789, ARPResponder: true}
-	want.Quotas["network"], want.Quotas["address_scope"], want.Quotas["subnetpool"] = -1, 3, 7
+	want.Quotas["network"], want.Quotas["trunk"], want.Quotas["subnetpool"] = -1, 3, 7
 	want.Metadata = Metadata{NovaURL: "http://controller:8775", Secret: "s3 cret"}
 	if diff := cmp.Diff(want, got, compare); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -23,7 +23,7 @@ func New(ports Ports) *Service { return &Service{ports} }
 
 // CreateLocalIP stores a local IP, on a port that is given or that it makes on a
 // network. Errors: LocalIPPortOrNetworkRequired; BadRequest for a port that is not
-// there and for a network without IPv4; LocalIPNoIP, LocalIPNoRequestedIP and
+// there and for a network without IPv4; NetworkNotFound; LocalIPNoIP, LocalIPNoRequestedIP and
 // LocalIPRequestedIPNotFound for addresses that the port does not have.
 func (s *Service) CreateLocalIP(tx *store.Tx, l *weft.LocalIP) error {
 	if l.ID == "" {
@@ -64,6 +64,9 @@ func (s *Service) ownPort(tx *store.Tx, l *weft.LocalIP) (*weft.Port, error) {
 		return nil, err
 	}
 	if v4 == 0 {
+		if _, err := store.Networks.Get(tx, l.NetworkID); err != nil {
+			return nil, err
+		}
 		return nil, badRequest("local_ip", "Network %s does not contain any IPv4 subnet", l.NetworkID)
 	}
 	p := &weft.Port{NetworkID: l.NetworkID, AdminStateUp: true, DeviceID: l.ID, DeviceOwner: weft.OwnerLocalIP}

@@ -18,7 +18,7 @@ const Unlimited = -1
 // Defaults are Neutron's limits for projects without rows of their own.
 func Defaults() map[string]int {
 	return map[string]int{
-		"network": 100, "subnet": 100, "port": 500, "subnetpool": Unlimited, "address_scope": Unlimited,
+		"network": 100, "subnet": 100, "port": 500, "subnetpool": Unlimited,
 		"router": 10, "floatingip": 50, "security_group": 10, "security_group_rule": 100, "rbac_policy": 10, "trunk": Unlimited,
 	}
 }
@@ -162,7 +162,7 @@ func (s *Service) checkUse(tx *store.Tx, projectID string, limits map[string]int
 func (s *Service) Reset(tx *store.Tx, projectID string) error {
 	n, err := tx.Exec("DELETE FROM quotas WHERE project_id = ?", projectID)
 	if err == nil && n == 0 {
-		return weft.Errorf(weft.NotFound, "TenantQuotaNotFound", "Quota for project %s could not be found.", projectID)
+		return weft.Errorf(weft.NotFound, "TenantQuotaNotFound", "Quota for tenant %s could not be found.", projectID)
 	}
 	return err
 }

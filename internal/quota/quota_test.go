@@ -94,7 +94,7 @@ func TestLimitsFollowRowsAndUse(t *testing.T) {
 		if err := s.Reset(tx, "p1"); err != nil {
 			return err
 		}
-		if got, want := text(s.Reset(tx, "p1")), "TenantQuotaNotFound: Quota for project p1 could not be found."; got != want {
+		if got, want := text(s.Reset(tx, "p1")), "TenantQuotaNotFound: Quota for tenant p1 could not be found."; got != want {
 			t.Errorf("second reset: %q, want %q", got, want)
 		}
 		limits, err := s.Limits(tx, "p1")

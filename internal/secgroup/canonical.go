@@ -82,10 +82,19 @@ func Protocol(p weft.ID) (weft.ID, error) {
 	} else if _, ok := protocols[lower]; ok {
 		return weft.ID(lower), nil
 	}
-	names := slices.Sorted(maps.Keys(protocols))
+	names := slices.SortedFunc(maps.Keys(protocols), func(a, b string) int { return strings.Compare(listed(a), listed(b)) })
 	return "", weft.Errorf(weft.BadRequest, "SecurityGroupRuleInvalidProtocol",
-		"Security group rule protocol %s not supported. Only protocol values (None, 'any', '%s') and integer representations [0 to 255] are supported.",
+		"Security group rule protocol %s not supported. Only protocol values [None, '%s'] and integer representations [0 to 255] are supported.",
 		p, strings.Join(names, "', '"))
+}
+
+// listed is where Neutron's list of protocols has a name: the other name of
+// ipv6-icmp comes after that.
+func listed(name string) string {
+	if name == "icmpv6" {
+		return "ipv6-icmpv6"
+	}
+	return name
 }
 
 // EtherType brings an ether type into canonical form. The error is

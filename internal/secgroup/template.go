@@ -18,7 +18,10 @@ func instance(t *weft.DefaultSecurityGroupRule, g *weft.SecurityGroup) *weft.Sec
 // asRule is a default rule as a rule, for what is the same of both.
 func asRule(t *weft.DefaultSecurityGroupRule) *weft.SecurityGroupRule {
 	r := &weft.SecurityGroupRule{Direction: t.Direction, EtherType: t.EtherType, Protocol: t.Protocol, PortRangeMin: t.PortRangeMin, PortRangeMax: t.PortRangeMax,
-		RemoteIPPrefix: t.RemoteIPPrefix, RemoteGroupID: t.RemoteGroupID, RemoteAddressGroupID: t.RemoteAddressGroupID, Description: t.Description}
+		RemoteIPPrefix: t.RemoteIPPrefix, RemoteGroupID: t.RemoteGroupID, RemoteAddressGroupID: t.RemoteAddressGroupID}
+	if t.Description != "" {
+		r.Description = &t.Description
+	}
 	if p, err := parsePrefix(string(t.RemoteIPPrefix)); err == nil {
 		r.NormalizedCIDR = weft.ID(p.Masked().String())
 	}

@@ -39,7 +39,7 @@ var SecurityGroupRules = Table[weft.SecurityGroupRule]{
 		{Name: "remote_group_id", Value: func(r *weft.SecurityGroupRule) any { return string(r.RemoteGroupID) }},
 		{Name: "remote_address_group_id", Value: func(r *weft.SecurityGroupRule) any { return string(r.RemoteAddressGroupID) }},
 		{Name: "normalized_cidr", Value: func(r *weft.SecurityGroupRule) any { return string(r.NormalizedCIDR) }},
-		{Name: "description", Value: func(r *weft.SecurityGroupRule) any { return r.Description }},
+		{Name: "description", Value: func(r *weft.SecurityGroupRule) any { return valueOr(r.Description, "") }},
 	},
 	Filters: map[string]Filter{"belongs_to_default_sg": func(_ *weft.Caller, values []any) Cond {
 		in := In("flag", values...)
@@ -69,7 +69,9 @@ var DefaultSecurityGroupRules = Table[weft.DefaultSecurityGroupRule]{
 	},
 }.Ready()
 
-func intOr(p *int, absent int) int {
+func intOr(p *int, absent int) int { return valueOr(p, absent) }
+
+func valueOr[V any](p *V, absent V) V {
 	if p == nil {
 		return absent
 	}

@@ -23,7 +23,7 @@ var SubnetPools = Table[weft.SubnetPool]{
 
 // AddressScopes keeps address scopes.
 var AddressScopes = Table[weft.AddressScope]{
-	Name: "address_scopes", Noun: "address_scope", NotFound: "AddressScopeNotFound", Label: "Address scope", Quota: true,
+	Name: "address_scopes", Noun: "address_scope", NotFound: "AddressScopeNotFound", Label: "Address scope",
 	Columns: []Column[weft.AddressScope]{
 		{Name: "name", Value: func(s *weft.AddressScope) any { return s.Name }},
 		{Name: "ip_version", Value: func(s *weft.AddressScope) any { return s.IPVersion }},

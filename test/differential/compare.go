@@ -57,6 +57,9 @@ func unlike(path string, n, w any) []string {
 	}
 	nl, nok := n.([]any)
 	wl, wok := w.([]any)
+	if nm, wm := byAlias(nl), byAlias(wl); nm != nil && wm != nil {
+		return unlikeMembers(path, nm, wm)
+	}
 	if nok && wok {
 		return unlikeLists(path, nl, wl)
 	}
@@ -118,13 +121,28 @@ func unlikeLists(path string, n, w []any) []string {
 	return []string{fmt.Sprintf("%s: neutron has %d, weft %d; only neutron: %.600s; only weft: %.600s", path, len(n), len(w), strings.Join(only[0], " "), strings.Join(only[1], " "))}
 }
 
+// byAlias is a list of extensions by their names; nil if it is something else.
+func byAlias(list []any) map[string]any {
+	out := map[string]any{}
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		alias, ok := m["alias"].(string)
+		if !ok {
+			return nil
+		}
+		out[alias] = e
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
 // label is an element of a list in few words.
 func label(e any) string {
 	if m, ok := e.(map[string]any); ok {
-		for _, k := range []string{"alias", "name"} {
-			if s, ok := m[k].(string); ok && s != "" {
-				return s
-			}
+		if s, ok := m["name"].(string); ok && s != "" {
+			return s
 		}
 	}
 	return canonical(e)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 )
@@ -117,7 +118,9 @@ func (a *actor) digest(rq request, path, body string, res answer) outcome {
 }
 
 // ordered reports whether the order of a list means something.
-func ordered(path string) bool { return strings.Contains(path, "sort_key") }
+func ordered(path string) bool { return sorted.MatchString(path) }
+
+var sorted = regexp.MustCompile(`sort_key=[^&]`)
 
 // only is the noun in its envelope, or the whole.
 func only(doc any) any {
