@@ -46,7 +46,6 @@ func LocalIPAssociations(svc LocalIPService) *Resource[weft.LocalIPAssociation] 
 			row("local_ip_address", "V", Unset, anyType),
 			row("host", "V", Unset, anyType)),
 		Create: func(tx *store.Tx, a *weft.LocalIPAssociation, _ Request) error { return svc.Associate(tx, a) },
-		Update: immutable[weft.LocalIPAssociation],
 		Delete: svc.Dissociate,
 	}
 }

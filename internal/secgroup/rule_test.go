@@ -59,8 +59,8 @@ func prefixed(etherType, prefix, normal string) *weft.SecurityGroupRule {
 }
 
 func TestCanonicalRefuses(t *testing.T) {
-	const names = "None, 'any', 'ah', 'dccp', 'egp', 'esp', 'gre', 'hopopt', 'icmp', 'icmpv6', 'igmp', 'ip', 'ipip', 'ipv6-encap', 'ipv6-frag', " +
-		"'ipv6-icmp', 'ipv6-nonxt', 'ipv6-opts', 'ipv6-route', 'ospf', 'pgm', 'rsvp', 'sctp', 'tcp', 'udp', 'udplite', 'vrrp'"
+	const names = "None, 'ah', 'dccp', 'egp', 'esp', 'gre', 'hopopt', 'icmp', 'igmp', 'ip', 'ipip', 'ipv6-encap', 'ipv6-frag', " +
+		"'ipv6-icmp', 'icmpv6', 'ipv6-nonxt', 'ipv6-opts', 'ipv6-route', 'ospf', 'pgm', 'rsvp', 'sctp', 'tcp', 'udp', 'udplite', 'vrrp'"
 	remotes := prefixed(weft.IPv4, "10.0.0.0/8", "")
 	remotes.RemoteGroupID = "g"
 	for _, c := range []struct {
@@ -69,8 +69,8 @@ func TestCanonicalRefuses(t *testing.T) {
 		want string
 	}{
 		{"ether type", spec("IPv5", ""), "SecurityGroupRuleInvalidEtherType: Security group rule for ethertype 'IPv5' not supported. Allowed values are ['IPv4', 'IPv6']."},
-		{"protocol name", spec(weft.IPv4, "foo"), "SecurityGroupRuleInvalidProtocol: Security group rule protocol foo not supported. Only protocol values (" + names + ") and integer representations [0 to 255] are supported."},
-		{"protocol number", spec(weft.IPv4, "256"), "SecurityGroupRuleInvalidProtocol: Security group rule protocol 256 not supported. Only protocol values (" + names + ") and integer representations [0 to 255] are supported."},
+		{"protocol name", spec(weft.IPv4, "foo"), "SecurityGroupRuleInvalidProtocol: Security group rule protocol foo not supported. Only protocol values [" + names + "] and integer representations [0 to 255] are supported."},
+		{"protocol number", spec(weft.IPv4, "256"), "SecurityGroupRuleInvalidProtocol: Security group rule protocol 256 not supported. Only protocol values [" + names + "] and integer representations [0 to 255] are supported."},
 		{"port beyond", spec(weft.IPv4, "tcp", 80, 65536), "SecurityGroupInvalidPortValue: Invalid value for port 65536"},
 		{"port 0", spec(weft.IPv4, "tcp", 0, 80), "SecurityGroupInvalidPortValue: Invalid value for port 0"},
 		{"one port only", spec(weft.IPv4, "tcp", 80), "SecurityGroupInvalidPortRange: For TCP/UDP protocols, port_range_min must be <= port_range_max"},
