@@ -3,12 +3,12 @@ package weft
 // Segment is one of the layer-2 segments that make up a network.
 type Segment struct {
 	Meta
-	NetworkID       string `json:"network_id"`
-	Name            ID     `json:"name"` // null until it is given one
-	Description     ID     `json:"description"`
-	NetworkType     string `json:"network_type"`
-	PhysicalNetwork ID     `json:"physical_network"`
-	SegmentationID  *int64 `json:"segmentation_id"`
+	NetworkID       string  `json:"network_id"`
+	Name            ID      `json:"name"`        // null until it is given one
+	Description     *string `json:"description"` // null of one made with its network
+	NetworkType     string  `json:"network_type"`
+	PhysicalNetwork ID      `json:"physical_network"`
+	SegmentationID  *int64  `json:"segmentation_id"`
 }
 
 // Provider is how the segment travels.

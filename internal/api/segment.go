@@ -21,7 +21,7 @@ func Segments(svc SegmentService) *Resource[weft.Segment] {
 		Singular: "segment", Plural: "segments", Table: store.Segments,
 		Implements: []string{"segment", "standard-attr-segment", "l2_adjacency", "ip_allocation", "subnet-segmentid-writable", "segments-peer-subnet-host-routes"},
 		Attrs: table(identOnly(), ext("standard-attr-segment",
-			row("description", "CUVF", nil, text(255).orNull()),
+			row("description", "CUVF", "", text(255)), // only that of a segment made with its network is null
 			row("created_at", "V", Unset, anyType),
 			row("updated_at", "V", Unset, anyType),
 			row("revision_number", "VF", Unset, integer())),

@@ -116,8 +116,8 @@ func (s *Service) syncDHCP(tx *store.Tx, v *view) error {
 		return each(ports, nil, func(p *weft.Port) error { return s.DeletePort(tx, p) })
 	}
 	if len(v.dhcpHosts) == 0 {
-		host, err := hostInUse(tx, v)
-		if err != nil || host == "" {
+		host, used, err := users(tx, v)
+		if err != nil || !used {
 			return err
 		}
 		return s.scheduleDHCP(tx, v, host)
@@ -137,19 +137,15 @@ func (s *Service) syncDHCP(tx *store.Tx, v *view) error {
 	})
 }
 
-// hostInUse is a host on which the network needs DHCP, if there is any.
-func hostInUse(tx *store.Tx, v *view) (string, error) {
+// users finds out whether the network has ports that DHCP is for, and a host that
+// one of them is to be on, if any; without DHCP nobody uses it.
+func users(tx *store.Tx, v *view) (host string, any bool, err error) {
 	if !servesDHCP(v.subnets) {
-		return "", nil
+		return "", false, nil
 	}
-	ports, err := store.Ports.Find(tx, store.Eq("network_id", v.network.ID), store.Where("t.host_id <> '' AND t.device_owner NOT LIKE 'network:%'"))
-	if err != nil {
-		return "", err
+	hosts, err := column(tx, "SELECT host_id FROM ports WHERE network_id = ? AND device_owner NOT LIKE 'network:%' ORDER BY host_id DESC LIMIT 1", v.network.ID)
+	if err != nil || len(hosts) == 0 {
+		return "", false, err
 	}
-	for _, p := range ports {
-		if p.Bound() {
-			return p.HostID, nil
-		}
-	}
-	return "", nil
+	return hosts[0], true, nil
 }

@@ -7,12 +7,12 @@ import (
 	"github.com/weftnet/weft/internal/store"
 )
 
-// schedule puts the DHCP service of a network on the host where its first port is
-// bound, or if no DHCP agent serves there on the least loaded host where one does.
-// Neutron schedules at the first subnet instead; here a network that no host uses
+// schedule puts the DHCP service of a network on the host of its first port, or if
+// the port is on none, or no DHCP agent serves there, on the least loaded host where
+// one does. Neutron schedules at the first subnet too; here a network without ports
 // costs the hosts nothing.
 func (s *Service) schedule(tx *store.Tx, v *view, p *weft.Port) error {
-	if len(v.dhcpHosts) > 0 || !p.Bound() || p.Trusted() || !servesDHCP(v.subnets) {
+	if len(v.dhcpHosts) > 0 || p.Trusted() || !servesDHCP(v.subnets) {
 		return nil
 	}
 	return s.scheduleDHCP(tx, v, p.HostID)
@@ -117,8 +117,8 @@ func (s *Service) RemoveDHCPAgent(tx *store.Tx, a *weft.Agent) error {
 	return each(ids, err, func(id string) error { return s.RemoveNetworkFromDHCPAgent(tx, a, id) })
 }
 
-// PlaceNetworks is to be called now and then: it finds an agent for networks in use
-// that have none, makes the DHCP ports that could not be made before, and if the
+// PlaceNetworks is to be called now and then: it finds an agent for networks with
+// ports that have none, makes the DHCP ports that could not be made before, and if the
 // operator wants fail-over moves the DHCP services of dead agents to living ones.
 func (s *Service) PlaceNetworks(tx *store.Tx) error {
 	if s.cfg.DHCPFailover {
@@ -128,7 +128,7 @@ func (s *Service) PlaceNetworks(tx *store.Tx) error {
 	}
 	ids, err := column(tx, `SELECT DISTINCT s.network_id FROM subnets s WHERE s.enable_dhcp = 1 AND s.ip_version = 4 AND (
 		NOT EXISTS (SELECT 1 FROM dhcp_hosts d WHERE d.network_id = s.network_id)
-			AND EXISTS (SELECT 1 FROM ports p WHERE p.network_id = s.network_id AND p.host_id <> '' AND p.device_owner NOT LIKE 'network:%')
+			AND EXISTS (SELECT 1 FROM ports p WHERE p.network_id = s.network_id AND p.device_owner NOT LIKE 'network:%')
 		OR EXISTS (SELECT 1 FROM dhcp_hosts d WHERE d.network_id = s.network_id AND NOT EXISTS (SELECT 1 FROM ports p
 			WHERE p.device_owner = 'network:dhcp' AND p.network_id = d.network_id AND p.host_id = d.host))) ORDER BY 1`)
 	return each(ids, err, func(id string) error {

@@ -15,7 +15,7 @@ var Segments = Table[weft.Segment]{
 	Columns: []Column[weft.Segment]{
 		{Name: "network_id", Value: func(s *weft.Segment) any { return s.NetworkID }},
 		{Name: "name", Value: func(s *weft.Segment) any { return string(s.Name) }},
-		{Name: "description", Value: func(s *weft.Segment) any { return string(s.Description) }},
+		{Name: "description", Value: func(s *weft.Segment) any { return orEmpty(s.Description) }},
 		{Name: "network_type", Value: func(s *weft.Segment) any { return s.NetworkType }},
 		{Name: "physical_network", Value: func(s *weft.Segment) any { return string(s.PhysicalNetwork) }},
 		{Name: "segmentation_id", Value: func(s *weft.Segment) any { return int64Or(s.SegmentationID, 0) }},
@@ -28,6 +28,13 @@ func nobody(*weft.Caller) Cond { return Where("1 = 0") }
 func int64Or(p *int64, absent int64) int64 {
 	if p == nil {
 		return absent
+	}
+	return *p
+}
+
+func orEmpty(p *string) string {
+	if p == nil {
+		return ""
 	}
 	return *p
 }

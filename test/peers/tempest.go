@@ -13,19 +13,18 @@ type tempest struct{ suite, regex string }
 
 // tempestWorkers is more than there are processors: Debian's tempest waits ten
 // seconds before it deletes a subnet, so that most of its time is spent waiting.
-const tempestWorkers = 12
+const tempestWorkers = 16
 
 func (t tempest) name() string { return t.suite }
 
 func (t tempest) prepare(context.Context, string) error { return has("tempest") }
 
 // discovery is how stestr finds the tests, which a plugin adds its own to; those of
-// a class are run one after the other, but those of NetworksTestDHCPv6, which wait
-// longer than all others together.
+// a class are run one after the other, but those of the classes that wait for minutes.
 const discovery = `[DEFAULT]
 test_path=` + packages + `/tempest/test_discover
 top_dir=` + packages + `/tempest
-group_regex=.*NetworksTestDHCPv6.*|([^\.]*\.)*
+group_regex=.*\.(NetworksTestDHCPv6|test_ports\.Ports|test_routers\.Routers).*|([^\.]*\.)*
 `
 
 func (t tempest) play(ctx context.Context, c *cloud, w work) error {

@@ -8,31 +8,33 @@ import (
 	"os/exec"
 )
 
-// offerCompute puts a compute service into the catalogue that has a version, no
-// extensions and nothing else. Commands are run by openstack. Call stop when it is
-// wanted no longer.
-func (c *cloud) offerCompute(ctx context.Context, openstack func(args ...string) *exec.Cmd) (stop func(), err error) {
+// offer puts services into the catalogue that have a version, no extensions and
+// nothing else: types are "compute" and "dns". Commands are run by openstack. Call
+// stop when they are wanted no longer.
+func (c *cloud) offer(ctx context.Context, types []string, openstack func(args ...string) *exec.Cmd) (stop func(), err error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	url := "http://" + l.Addr().String() + "/v2.1"
-	server := &http.Server{Handler: compute(url)}
+	server := &http.Server{Handler: nothing(url)}
 	go server.Serve(l)
-	for _, args := range [][]string{
-		{"service", "create", "--name", "nova", "compute"},
-		{"endpoint", "create", "--region", "RegionOne", "nova", "public", url},
-	} {
-		if out, err := openstack(args...).Output(); err != nil {
-			server.Close()
-			return nil, fmt.Errorf("openstack %v: %w: %s", args, err, out)
+	for _, kind := range types {
+		for _, args := range [][]string{
+			{"service", "create", "--name", kind, kind},
+			{"endpoint", "create", "--region", "RegionOne", kind, "public", url},
+		} {
+			if out, err := openstack(args...).Output(); err != nil {
+				server.Close()
+				return nil, fmt.Errorf("openstack %v: %w: %s", args, err, out)
+			}
 		}
 	}
 	return func() { server.Close() }, nil
 }
 
-// compute answers what clients ask before they ask for anything.
-func compute(url string) http.Handler {
+// nothing answers what clients ask before they ask for anything.
+func nothing(url string) http.Handler {
 	say := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
