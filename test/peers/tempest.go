@@ -13,7 +13,7 @@ type tempest struct{ suite, regex string }
 
 // tempestWorkers is more than there are processors: Debian's tempest waits ten
 // seconds before it deletes a subnet, so that most of its time is spent waiting.
-const tempestWorkers = 16
+const tempestWorkers = 24
 
 func (t tempest) name() string { return t.suite }
 
