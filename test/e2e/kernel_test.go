@@ -67,6 +67,7 @@ func (k kernel) add(ns string) error {
 		" IPv6 routes": "ip -6 route show table all",
 		" rules":       "ip rule show",
 		" neighbours":  "ip neighbour show nud permanent",
+		" proxied":     "ip -6 neighbour show proxy",
 		" forwarding":  "bridge fdb show",
 		" firewall":    "nft -s list ruleset",
 	} {

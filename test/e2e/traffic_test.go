@@ -164,10 +164,16 @@ type stream struct {
 func startStream(t *testing.T, what, from, server string, to netip.AddrPort) *stream {
 	t.Helper()
 	echo(t, server, to.Port())
+	return connect(t, what, from, to)
+}
+
+// connect starts a stream to whoever echoes there.
+func connect(t *testing.T, what, from string, to netip.AddrPort) *stream {
+	t.Helper()
 	s := &stream{what: what, stop: make(chan struct{}), done: make(chan error, 1)}
 	for deadline := time.Now().Add(hang); ; time.Sleep(20 * time.Millisecond) {
 		err := netns.Do(from, func() (err error) {
-			s.conn, err = net.DialTimeout("tcp4", to.String(), 2*time.Second)
+			s.conn, err = net.DialTimeout("tcp", to.String(), 2*time.Second)
 			return err
 		})
 		if err == nil {
@@ -187,7 +193,7 @@ func echo(t *testing.T, ns string, port uint16) {
 	t.Helper()
 	var l net.Listener
 	err := netns.Do(ns, func() (err error) {
-		l, err = net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
+		l, err = net.Listen("tcp", fmt.Sprintf(":%d", port))
 		return err
 	})
 	if err != nil {
