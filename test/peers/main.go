@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -10,9 +11,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/dataplane/ownhost"
@@ -37,10 +38,12 @@ func main() {
 
 // options are the flags and arguments.
 type options struct {
-	weft   string
-	log    string
-	only   string // regular expression of the tests to run; "" is all
-	suites []suite
+	weft     string
+	log      string
+	only     string // regular expression of the tests to run; "" is all
+	optional bool   // a suite that cannot be had here is skipped
+	atOnce   int    // suites
+	suites   []suite
 }
 
 func parse() (options, error) {
@@ -48,6 +51,8 @@ func parse() (options, error) {
 	flag.StringVar(&o.weft, "weft", "bin/weft", "the program")
 	flag.StringVar(&o.log, "log", "bin/peers", "folder for what the suites and weft print")
 	flag.StringVar(&o.only, "run", "", "only tests that match this regular expression; the lists are then not held to be complete")
+	flag.BoolVar(&o.optional, "optional", false, "skip, and say so, the suites whose programs or modules cannot be had here")
+	flag.IntVar(&o.atOnce, "at-once", 1, "how many suites to run side by side")
 	flag.Parse()
 	known := suites()
 	for _, name := range flag.Args() {
@@ -78,18 +83,22 @@ func run(ctx context.Context) error {
 	if err := os.MkdirAll(o.log, 0o755); err != nil {
 		return err
 	}
-	var failed []string
-	for _, s := range o.suites {
-		if err := playApart(ctx, o, s); errors.Is(err, errUnexpected) {
-			failed = append(failed, s.name())
-		} else if err != nil {
-			return fmt.Errorf("%s: %w", s.name(), err)
+	results := make([]error, len(o.suites))
+	var group errgroup.Group
+	group.SetLimit(max(1, o.atOnce))
+	for i, s := range o.suites {
+		group.Go(func() error {
+			results[i] = playApart(ctx, o, s)
+			return nil
+		})
+	}
+	group.Wait()
+	for i, s := range o.suites {
+		if results[i] != nil {
+			results[i] = fmt.Errorf("%s: %w", s.name(), results[i])
 		}
 	}
-	if len(failed) > 0 {
-		return fmt.Errorf("%s: %w", strings.Join(failed, ", "), errUnexpected)
-	}
-	return nil
+	return errors.Join(results...)
 }
 
 // playApart prepares a suite while there is a network to fetch things from, and
@@ -100,7 +109,10 @@ func playApart(ctx context.Context, o options, s suite) error {
 		return err
 	}
 	defer remove(dir)
-	if err := s.prepare(ctx, dir); err != nil {
+	if err := s.prepare(ctx, dir); err != nil && o.optional && ctx.Err() == nil {
+		fmt.Printf("%s: skipped, all of it: %v\n", s.name(), err)
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("preparing: %w", err)
 	}
 	return again(ctx, dir, "-weft", o.weft, "-log", o.log, "-run", o.only, s.name())
@@ -118,18 +130,21 @@ func remove(dir string) {
 }
 
 // again runs this program in namespaces of its own, without root in a user
-// namespace too.
+// namespace too. What it says is printed at once when it has ended.
 func again(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), inside+"="+dir)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
 	if os.Getuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
 	}
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	os.Stdout.Write(said.Bytes())
+	if err != nil {
 		return errUnexpected
 	}
 	return nil
