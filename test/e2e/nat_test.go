@@ -228,8 +228,11 @@ func (s *small) proxied(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, _, _ := strings.Cut(strings.TrimSpace(out), " ")
-	return addr
+	var addrs []string
+	for line := range strings.Lines(out) {
+		addrs = append(addrs, strings.Fields(line)[0])
+	}
+	return strings.Join(addrs, " ")
 }
 
 // unreachable fails if there is an answer from an address, which there would be at
