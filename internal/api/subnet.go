@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/weftnet/weft"
@@ -114,7 +113,8 @@ var subnetCIDR = Type{Name: "CIDR", Convert: func(v any) (any, error) {
 	return nil, weft.Invalid("%s is not in a CIDR format", py(v))
 }}
 
-// serviceTypes are the owners of ports that a subnet is for.
+// serviceTypes are the owners of ports that a subnet is for. As in Neutron, whose
+// clients rely on it, one may begin with any letter of "compute:" too.
 var serviceTypes = Type{Name: "list of strings", Convert: func(v any) (any, error) {
 	list, ok := v.([]any)
 	if !ok && v != nil {
@@ -122,7 +122,8 @@ var serviceTypes = Type{Name: "list of strings", Convert: func(v any) (any, erro
 	}
 	for _, x := range list {
 		s, _ := x.(string)
-		if !slices.ContainsFunc([]string{"network:", "compute:", "neutron:", "baremetal:"}, func(p string) bool { return strings.HasPrefix(s, p) }) {
+		owner := strings.HasPrefix(s, "network:") || strings.HasPrefix(s, "neutron:") || s != "" && strings.Contains("compute:", s[:1])
+		if !owner {
 			return nil, weft.Errorf(weft.BadRequest, "InvalidSubnetServiceType", "Subnet service type %s does not correspond to a valid device owner.", py(x))
 		}
 	}

@@ -25,7 +25,7 @@ const patience = time.Minute
 const configuration = `[DEFAULT]
 dns_domain = openstackgate.local.
 [ml2_type_vlan]
-network_vlan_ranges = public
+network_vlan_ranges = public,foo:1:10
 [ml2_type_vxlan]
 vni_ranges = 1:2000
 [quotas]

@@ -84,7 +84,7 @@ ipv6_subnet_attributes = true
 port_admin_state_change = true
 [neutron_plugin_options]
 available_type_drivers = flat,vlan,local,vxlan
-provider_vlans = public
+provider_vlans = foo
 agent_availability_zone = nova
 q_agent = linuxbridge
 create_shared_resources = true
