@@ -2,6 +2,8 @@ package api
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
@@ -68,8 +70,16 @@ func withMembers(rq Request) weft.Given {
 // gatewayInfo is null or the description of a gateway; {} stands for null. What is
 // not given is marked so that the service can tell it from false and from none.
 var gatewayInfo = Type{Name: "object", Convert: func(v any) (any, error) {
-	if m, ok := v.(map[string]any); ok && len(m) == 0 {
+	m, ok := v.(map[string]any)
+	if ok && len(m) == 0 {
 		return nil, nil
+	}
+	if snat, given := m["enable_snat"]; given {
+		b, err := boolean.Convert(snat)
+		if err != nil {
+			return nil, err
+		}
+		m["enable_snat"] = b
 	}
 	return v, nil
 }, Validate: func(v any) string {
@@ -81,7 +91,7 @@ var gatewayInfo = Type{Name: "object", Convert: func(v any) (any, error) {
 		return fmt.Sprintf("'%s' is not a dictionary", py(v))
 	}
 	if _, ok := m["network_id"]; !ok {
-		return "Validation of dictionary's keys failed. Expected keys: {'network_id'} Provided keys: " + pyRepr(memberList(m))
+		return "Validation of dictionary's keys failed. Expected keys: {'network_id'} Provided keys: " + pySet(slices.Sorted(maps.Keys(m)))
 	}
 	for k, x := range m {
 		if reason := gatewayMember(m, k, x); reason != "" {
@@ -90,14 +100,6 @@ var gatewayInfo = Type{Name: "object", Convert: func(v any) (any, error) {
 	}
 	return ""
 }}
-
-func memberList(m map[string]any) []any {
-	var out []any
-	for k := range m {
-		out = append(out, k)
-	}
-	return out
-}
 
 func gatewayMember(m map[string]any, name string, v any) string {
 	switch name {
@@ -112,12 +114,7 @@ func gatewayMember(m map[string]any, name string, v any) string {
 		}
 		return fixedIPs.Validate(v)
 	case "enable_snat":
-		b, err := boolean.Convert(v)
-		if err != nil {
-			return fmt.Sprintf("'%s' is not a valid boolean value", py(v))
-		}
-		m[name] = b
-		return ""
+		return "" // converted already
 	}
 	return fmt.Sprintf("Unexpected keys supplied: %s", name)
 }

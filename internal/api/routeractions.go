@@ -44,7 +44,7 @@ func attachment(body map[string]any) (subnet, port string, err error) {
 			continue
 		}
 		if reason := uuidType.Validate(v); reason != "" {
-			return "", "", weft.Errorf(weft.BadRequest, "InvalidInput", "Invalid input for operation: %s.", reason)
+			return "", "", weft.Errorf(weft.BadRequest, "BadRequest", "Bad router request: %s.", reason)
 		}
 		*dest = v.(string)
 	}

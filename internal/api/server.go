@@ -272,7 +272,9 @@ func (s *Server) descend(rq *httpRequest, above, below collection, rest []string
 	tx := rq.read()
 	owner, err := above.owner(rq, tx, rest[0])
 	if err != nil {
-		// Policy is asked before anybody looks for the one above.
+		// Policy is asked before anybody looks for the one above, which could be
+		// the caller's own.
+		rq.up = upper{id: rest[0], owner: rq.caller.ProjectID}
 		if rq.r.Method == http.MethodPost && len(rest) == 2 && weft.IsKind(err, weft.NotFound) {
 			if refused := below.mayCreate(rq, tx); refused != nil {
 				return refused

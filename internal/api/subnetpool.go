@@ -30,7 +30,7 @@ func SubnetPools(svc PoolService) *Resource[weft.SubnetPool] {
 		Attrs: table(ident(), standard(), tagged(),
 			[]Attr{
 				row("name", "CUVFSR", Unset, nonEmptyText(255)),
-				row("prefixes", "CUVR", Unset, subnetList),
+				row("prefixes", "CUVR", Unset, notNull(subnetList)),
 				row("ip_version", "VFS", Unset, integer()),
 				row("default_quota", "CUVFS", Unset, nonNegative.orNull()),
 				row("default_prefixlen", "CUVFS", Unset, nonNegative),

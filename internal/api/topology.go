@@ -17,7 +17,7 @@ func AutoAllocatedTopology(svc *topology.Service) func(*httpRequest, []string) e
 			return notFound()
 		}
 		project := rq.caller.ProjectID
-		if len(rest) == 1 && !slices.Contains([]string{"", "None", "null"}, rest[0]) {
+		if len(rest) == 1 && !slices.Contains([]string{"", "None"}, rest[0]) {
 			project = rest[0]
 		}
 		switch rq.r.Method {

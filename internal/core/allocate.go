@@ -211,7 +211,7 @@ func checkPoolQuota(project string, pool *weft.SubnetPool, taken []*weft.Subnet,
 		}
 	}
 	if used > float64(*pool.DefaultQuota) {
-		return weft.Errorf(weft.Conflict, "SubnetPoolQuotaExceeded", "Per-project subnet pool prefix quota exceeded.")
+		return weft.Errorf(weft.Conflict, "SubnetPoolQuotaExceeded", "Per-tenant subnet pool prefix quota exceeded.")
 	}
 	return nil
 }

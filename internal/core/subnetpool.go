@@ -4,19 +4,21 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/sharing"
 	"github.com/weftnet/weft/internal/store"
 )
 
 // CreateSubnetPool stores a new pool. Errors: EmptySubnetPoolPrefixList,
-// PrefixVersionMismatch, UnsupportedMinSubnetPoolPrefix,
-// IllegalSubnetPoolPrefixBounds, InvalidInput for a second default pool, and those
+// PrefixVersionMismatch, IllegalSubnetPoolPrefixBounds, InvalidInput for a second default pool, and those
 // of address scopes.
 func (s *Service) CreateSubnetPool(tx *store.Tx, p *weft.SubnetPool, given weft.Given) error {
 	if err := fillPool(p, given); err != nil {
 		return err
 	}
+	p.ID = uuid.NewString() // a refusal may name it
 	if err := checkPool(tx, p); err != nil {
 		return err
 	}
@@ -77,27 +79,18 @@ func checkPool(tx *store.Tx, p *weft.SubnetPool) error {
 }
 
 func checkBounds(p *weft.SubnetPool) error {
-	bits := 32
+	bits := weft.Digits(32)
 	if p.IPVersion == 6 {
 		bits = 128
 	}
 	illegal := func(name string, v weft.Digits, base string, b weft.Digits) error {
 		return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolPrefixBounds", "Illegal prefix bounds: %s=%d, %s=%d.", name, v, base, b)
 	}
-	for _, v := range []weft.Digits{p.MinPrefixlen, p.MaxPrefixlen, p.DefaultPrefixlen} {
-		if int(v) > bits {
-			return weft.Errorf(weft.BadRequest, "UnsupportedMinSubnetPoolPrefix", "Prefix '%d' not supported in IPv%d pool.", v, p.IPVersion)
-		}
-	}
-	lowest := weft.Digits(8)
-	if p.IPVersion == 6 {
-		lowest = 64
-	}
 	switch {
-	case p.MinPrefixlen < lowest:
-		return weft.Errorf(weft.BadRequest, "UnsupportedMinSubnetPoolPrefix", "Prefix '%d' not supported in IPv%d pool.", p.MinPrefixlen, p.IPVersion)
 	case p.MinPrefixlen > p.MaxPrefixlen:
 		return illegal("min_prefixlen", p.MinPrefixlen, "max_prefixlen", p.MaxPrefixlen)
+	case p.MaxPrefixlen > bits:
+		return illegal("max_prefixlen", p.MaxPrefixlen, "ip_version_max", bits)
 	case p.DefaultPrefixlen < p.MinPrefixlen:
 		return illegal("default_prefixlen", p.DefaultPrefixlen, "min_prefixlen", p.MinPrefixlen)
 	case p.DefaultPrefixlen > p.MaxPrefixlen:
@@ -144,15 +137,15 @@ func (s *Service) UpdateSubnetPool(tx *store.Tx, old, p *weft.SubnetPool, given 
 		return err
 	}
 	if given["prefixes"] {
-		if err := oneVersion(p); err != nil {
-			return err
-		}
 		p.Prefixes = compact(p.Prefixes)
 		for _, o := range old.Prefixes {
 			if !slices.ContainsFunc(p.Prefixes, func(n netip.Prefix) bool { return covers(n, o) }) {
 				return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolPrefixUpdate",
 					"Illegal update to prefixes: Existing prefixes must be a subset of the new prefixes.")
 			}
+		}
+		if err := oneVersion(p); err != nil {
+			return err
 		}
 	}
 	if err := checkPool(tx, p); err != nil {

@@ -80,8 +80,6 @@ func TestCreateSubnetPool(t *testing.T) {
 	}{
 		{"no prefix", weft.SubnetPool{}, nil, "EmptySubnetPoolPrefixList", "Empty subnet pool prefix list."},
 		{"mixed", weft.SubnetPool{Prefixes: prefixes("10.0.0.0/8", "2001:db8::/32")}, nil, "PrefixVersionMismatch", "Cannot mix IPv4 and IPv6 prefixes in a subnet pool."},
-		{"min too small", weft.SubnetPool{Prefixes: prefixes("10.0.0.0/8"), MinPrefixlen: 7}, []string{"min_prefixlen"},
-			"UnsupportedMinSubnetPoolPrefix", "Prefix '7' not supported in IPv4 pool."},
 		{"min above max", weft.SubnetPool{Prefixes: prefixes("10.0.0.0/8"), MinPrefixlen: 20, MaxPrefixlen: 16}, []string{"min_prefixlen", "max_prefixlen"},
 			"IllegalSubnetPoolPrefixBounds", "Illegal prefix bounds: min_prefixlen=20, max_prefixlen=16."},
 		{"default below min", weft.SubnetPool{Prefixes: prefixes("10.0.0.0/8"), MinPrefixlen: 20, DefaultPrefixlen: 16}, []string{"min_prefixlen", "default_prefixlen"},
@@ -133,7 +131,7 @@ func TestSubnetsFromPool(t *testing.T) {
 		"Unable to allocate subnet with prefix length 19, minimum allowed prefix is 20.")
 	wantRefusal(t, take(&weft.Subnet{CIDR: prefix("10.0.0.0/25")}, SubnetRequest{}), "SubnetAllocationError",
 		"Failed to allocate subnet: Cannot allocate requested subnet from the available set of prefixes.")
-	wantRefusal(t, take(&weft.Subnet{}, length(23)), "SubnetPoolQuotaExceeded", "Per-project subnet pool prefix quota exceeded.")
+	wantRefusal(t, take(&weft.Subnet{}, length(23)), "SubnetPoolQuotaExceeded", "Per-tenant subnet pool prefix quota exceeded.")
 	wantRefusal(t, take(&weft.Subnet{IPVersion: 6}, SubnetRequest{}), "BadRequest", "Bad subnets request: Cannot allocate IPv6 subnet from IPv4 subnet pool.")
 	wantRefusal(t, take(&weft.Subnet{AllocationPools: pools("10.0.0.2", "10.0.0.3")}, SubnetRequest{}), "BadRequest",
 		"Bad subnets request: allocation_pools allowed only for specific subnet requests..")

@@ -59,7 +59,7 @@ func CheckPools(cidr netip.Prefix, gateway netip.Addr, pools []weft.AllocationPo
 	bounds := Usable(cidr)
 	for _, p := range pools {
 		if p.Start.Is4() != cidr.Addr().Is4() || p.End.Is4() != cidr.Addr().Is4() || p.End.Less(p.Start) {
-			return weft.Errorf(weft.BadRequest, "InvalidAllocationPool", "The allocation pool {'start': '%s', 'end': '%s'} is not valid.", p.Start, p.End)
+			return weft.Errorf(weft.BadRequest, "InvalidAllocationPool", "The allocation pool %s is not valid.", poolText(p))
 		}
 		if !contains(bounds, p.Start) || !contains(bounds, p.End) {
 			return weft.Errorf(weft.BadRequest, "OutOfBoundsAllocationPool", "The allocation pool %s spans beyond the subnet cidr %s.", poolText(p), cidr)

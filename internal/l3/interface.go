@@ -13,7 +13,6 @@ import (
 type Interface struct {
 	ID        string   `json:"id"` // of the router
 	TenantID  string   `json:"tenant_id"`
-	ProjectID string   `json:"project_id"`
 	PortID    string   `json:"port_id"`
 	NetworkID string   `json:"network_id"`
 	SubnetID  string   `json:"subnet_id"`
@@ -21,7 +20,7 @@ type Interface struct {
 }
 
 func describe(r *weft.Router, p *weft.Port, subnets []string) *Interface {
-	return &Interface{ID: r.ID, TenantID: p.ProjectID, ProjectID: p.ProjectID, PortID: p.ID, NetworkID: p.NetworkID,
+	return &Interface{ID: r.ID, TenantID: p.ProjectID, PortID: p.ID, NetworkID: p.NetworkID,
 		SubnetID: subnets[len(subnets)-1], SubnetIDs: subnets}
 }
 

@@ -17,7 +17,7 @@ func TestAddInterfaceBySubnet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &l3.Interface{ID: r.ID, TenantID: "p1", ProjectID: "p1", PortID: info.PortID, NetworkID: w.in4.ID, SubnetID: w.subA.ID, SubnetIDs: []string{w.subA.ID}}
+	want := &l3.Interface{ID: r.ID, TenantID: "p1", PortID: info.PortID, NetworkID: w.in4.ID, SubnetID: w.subA.ID, SubnetIDs: []string{w.subA.ID}}
 	if diff := cmp.Diff(want, info); diff != "" {
 		t.Errorf("answer (-want +got):\n%s", diff)
 	}
@@ -158,7 +158,7 @@ func TestRemoveInterface(t *testing.T) {
 	before := get(w, store.Routers, r.ID).Revision
 	info, err := w.remove(member, r.ID, w.subA.ID, "")
 	w.want(err, "")
-	if info.SubnetID != w.subA.ID || info.NetworkID != w.in4.ID || info.ProjectID != "p1" {
+	if info.SubnetID != w.subA.ID || info.NetworkID != w.in4.ID || info.TenantID != "p1" {
 		t.Errorf("answer %+v", info)
 	}
 	if now := get(w, store.Routers, r.ID).Revision; now != before+1 {

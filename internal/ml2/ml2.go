@@ -199,5 +199,5 @@ func (m *Manager) Resegment(tx *store.Tx, old, n *weft.Network) error {
 }
 
 func unsupportedUpdate() error {
-	return weft.Invalid("Plugin does not support updating the following provider network attributes: provider:physical_network, provider:network_type")
+	return weft.Invalid("Plugin does not support updating the following provider network attributes: provider:network_type, provider:physical_network")
 }

@@ -39,10 +39,10 @@ func (s *Service) CreateTrunk(tx *store.Tx, t *weft.Trunk, asked []SubPortReques
 }
 
 func (s *Service) checkParent(tx *store.Tx, portID string) (*weft.Port, error) {
-	if err := notInTrunk(tx, portID); err != nil {
-		return nil, err
-	}
 	p, err := store.Ports.GetVisible(tx, portID)
+	if err == nil {
+		err = notInTrunk(tx, portID)
+	}
 	if err == nil && !trunkable(p) {
 		err = parentInUse(portID)
 	}
