@@ -45,7 +45,7 @@ func TestCreateSubnetRefusals(t *testing.T) {
 		{"pool outside", weft.Subnet{CIDR: prefix("10.1.0.0/24"), AllocationPools: pools("10.1.0.2", "10.1.1.9")}, SubnetRequest{}, []string{"allocation_pools"},
 			"OutOfBoundsAllocationPool", "The allocation pool 10.1.0.2-10.1.1.9 spans beyond the subnet cidr 10.1.0.0/24."},
 		{"pool backwards", weft.Subnet{CIDR: prefix("10.1.0.0/24"), AllocationPools: pools("10.1.0.9", "10.1.0.2")}, SubnetRequest{}, []string{"allocation_pools"},
-			"InvalidAllocationPool", "The allocation pool 10.1.0.9-10.1.0.2 is not valid."},
+			"InvalidAllocationPool", "The allocation pool {'start': '10.1.0.9', 'end': '10.1.0.2'} is not valid."},
 		{"pools overlap", weft.Subnet{CIDR: prefix("10.1.0.0/24"), AllocationPools: pools("10.1.0.9", "10.1.0.20", "10.1.0.2", "10.1.0.9")}, SubnetRequest{}, []string{"allocation_pools"},
 			"OverlappingAllocationPools", "Found overlapping allocation pools: 10.1.0.2-10.1.0.9 10.1.0.9-10.1.0.20 for subnet 10.1.0.0/24."},
 		{"many name servers", weft.Subnet{CIDR: prefix("10.1.0.0/24"), DNSNameservers: slices.Repeat([]netip.Addr{addr("1.1.1.1")}, 6)}, SubnetRequest{}, nil,

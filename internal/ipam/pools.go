@@ -58,8 +58,11 @@ func contains(p weft.AllocationPool, a netip.Addr) bool {
 func CheckPools(cidr netip.Prefix, gateway netip.Addr, pools []weft.AllocationPool) error {
 	bounds := Usable(cidr)
 	for _, p := range pools {
-		if p.Start.Is4() != cidr.Addr().Is4() || p.End.Is4() != cidr.Addr().Is4() || p.End.Less(p.Start) {
+		if p.Start.Is4() != cidr.Addr().Is4() || p.End.Is4() != cidr.Addr().Is4() {
 			return weft.Errorf(weft.BadRequest, "InvalidAllocationPool", "The allocation pool %s is not valid.", poolText(p))
+		}
+		if p.End.Less(p.Start) {
+			return weft.Errorf(weft.BadRequest, "InvalidAllocationPool", "The allocation pool {'start': '%s', 'end': '%s'} is not valid.", p.Start, p.End)
 		}
 		if !contains(bounds, p.Start) || !contains(bounds, p.End) {
 			return weft.Errorf(weft.BadRequest, "OutOfBoundsAllocationPool", "The allocation pool %s spans beyond the subnet cidr %s.", poolText(p), cidr)
