@@ -9,6 +9,12 @@ type Router struct {
 	Status                string       `json:"status"`
 	Gateway               *Gateway     `json:"external_gateway_info"`
 	GatewayPortID         string       `json:"gw_port_id,omitempty"` // not on the wire
+
+	// ExternalGateways is every way out; Gateway is the first, told in full.
+	ExternalGateways       List[ExternalGateway] `json:"external_gateways"`
+	FurtherGatewayPorts    []string              `json:"further_gw_ports,omitempty"` // not on the wire: of ExternalGateways beyond the first
+	EnableDefaultRouteECMP bool                  `json:"enable_default_route_ecmp"`
+
 	Routes                List[Route]  `json:"routes"`
 	Distributed           bool         `json:"distributed"`
 	HA                    bool         `json:"ha"`
@@ -25,6 +31,12 @@ type Gateway struct {
 	EnableSNAT       bool          `json:"enable_snat"`
 	ExternalFixedIPs List[FixedIP] `json:"external_fixed_ips"`
 	QoSPolicyID      ID            `json:"qos_policy_id,omitempty"`
+}
+
+// ExternalGateway is one of a router's ways out in the list of all.
+type ExternalGateway struct {
+	NetworkID        string        `json:"network_id"`
+	ExternalFixedIPs List[FixedIP] `json:"external_fixed_ips"`
 }
 
 // FloatingIP is an external address mapped one to one to a port's address.

@@ -160,7 +160,7 @@ func served(s *host.State) map[string]int64 {
 		for _, p := range s.Routers[i].Interfaces {
 			ports[p.PortID] = p.Revision
 		}
-		if g := s.Routers[i].Gateway; g != nil {
+		for _, g := range s.Routers[i].Gateways() {
 			ports[g.PortID] = g.Revision
 		}
 	}

@@ -33,6 +33,16 @@ func (j *judge[T]) allow(rule string) error {
 	return j.refusal("rule:" + rule)
 }
 
+// allowAll is allow for several rules.
+func (j *judge[T]) allowAll(rules []string) error {
+	for _, rule := range rules {
+		if err := j.allow(rule); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (j *judge[T]) admits(rule string) bool { return j.rq.s.Policy.Allow(rule, j.rq.caller, j.attr) }
 
 // refusal is the answer to who may not do what the rules, put together as text, are

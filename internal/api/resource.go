@@ -81,7 +81,8 @@ type Handler func(rq *httpRequest, id string, rest []string) error
 // Action is a verb on one noun beyond the usual ones. What it returns is the body
 // of the answer: the noun itself is shown as usual, anything else as JSON.
 type Action[T any] struct {
-	Rule   string // the policy rule: "add_router_interface"
+	Rule   string                             // the policy rule: "add_router_interface"
+	Rules  func(body map[string]any) []string // further ones that what the body names has; nil: none
 	Do     func(tx *store.Tx, v *T, body map[string]any) (any, error)
 	Method string // "" is PUT; with GET there is no body and nothing may be written
 }
@@ -419,7 +420,7 @@ func (r *served[T]) act(rq *httpRequest, id, name string) error {
 		if err != nil {
 			return err
 		}
-		if err := (&judge[T]{r: r, rq: rq, tx: tx, noun: v}).allow(action.Rule); err != nil {
+		if err := (&judge[T]{r: r, rq: rq, tx: tx, noun: v}).allowAll(action.rules(body)); err != nil {
 			return err
 		}
 		if out, err = action.Do(tx, v, body); err != nil {
@@ -438,6 +439,14 @@ func (r *served[T]) act(rq *httpRequest, id, name string) error {
 	}
 	writeJSON(rq.w, http.StatusOK, out)
 	return nil
+}
+
+// rules is the rules of policy that a request has to meet.
+func (a Action[T]) rules(body map[string]any) []string {
+	if a.Rules == nil {
+		return []string{a.Rule}
+	}
+	return append([]string{a.Rule}, a.Rules(body)...)
 }
 
 // rawBody is a body that is already JSON.

@@ -19,6 +19,7 @@ type Networks interface {
 // Routers is what it needs of routers and floating IPs.
 type Routers interface {
 	UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Given) error
+	LeaveNetwork(tx *store.Tx, r *weft.Router, networkID string) error
 	DeleteRouter(tx *store.Tx, r *weft.Router) error
 	DeleteFloatingIP(tx *store.Tx, f *weft.FloatingIP) error
 	UpdateFloatingIP(tx *store.Tx, old, f *weft.FloatingIP, given weft.Given) error
@@ -201,14 +202,12 @@ func (s *Service) closeGateways(tx *store.Tx, n *weft.Network) error {
 	if err != nil {
 		return err
 	}
-	routers, err := store.Routers.Find(tx, store.Where("t.gw_port_id IN (SELECT p.id FROM ports p WHERE p.network_id = ?)", n.ID))
+	routers, err := store.Routers.Find(tx, store.Where("t.id IN (SELECT p.device_id FROM ports p WHERE p.network_id = ? AND p.device_owner = 'network:router_gateway')", n.ID))
 	if err != nil {
 		return err
 	}
 	for _, r := range routers {
-		old := weft.Clone(r)
-		r.Gateway = nil
-		if err := s.routers.UpdateRouter(tx, old, r, weft.Given{"external_gateway_info": true}); err != nil {
+		if err := s.routers.LeaveNetwork(tx, r, n.ID); err != nil {
 			return err
 		}
 	}

@@ -376,12 +376,14 @@ func (c *computation) routers() error {
 		return err
 	}
 	for _, r := range routers {
-		out := host.Router{ID: r.ID, ProjectID: r.ProjectID, AdminUp: r.AdminStateUp, Routes: r.Routes}
+		out := host.Router{ID: r.ID, ProjectID: r.ProjectID, AdminUp: r.AdminStateUp, Routes: r.Routes, ECMP: r.EnableDefaultRouteECMP}
 		for _, p := range c.bound {
 			switch {
 			case p.DeviceID != r.ID:
 			case p.RouterInterface():
 				out.Interfaces = append(out.Interfaces, c.routerPort(p, false))
+			case p.DeviceOwner == weft.OwnerRouterGateway && slices.Contains(r.FurtherGatewayPorts, p.ID):
+				out.Further = append(out.Further, c.routerPort(p, true))
 			case p.DeviceOwner == weft.OwnerRouterGateway:
 				gw := c.routerPort(p, true)
 				out.Gateway, out.SNAT = &gw, r.Gateway != nil && r.Gateway.EnableSNAT
@@ -402,7 +404,7 @@ func (c *computation) routers() error {
 }
 
 func floatingIP(f *weft.FloatingIP) host.FloatingIP {
-	return host.FloatingIP{ID: f.ID, Floating: f.FloatingIPAddress.Addr, Fixed: f.FixedIPAddress.Addr, PortID: string(f.PortID),
+	return host.FloatingIP{ID: f.ID, NetworkID: f.FloatingNetworkID, Floating: f.FloatingIPAddress.Addr, Fixed: f.FixedIPAddress.Addr, PortID: string(f.PortID),
 		QoS: host.QoS{PolicyID: string(f.QoSPolicyID)}}
 }
 

@@ -78,6 +78,9 @@ func eachQoS(s *host.State, visit func(*host.QoS)) {
 		if r.Gateway != nil {
 			visit(&r.Gateway.QoS)
 		}
+		for j := range r.Further {
+			visit(&r.Further[j].QoS)
+		}
 		for j := range r.Interfaces {
 			visit(&r.Interfaces[j].QoS)
 		}

@@ -164,14 +164,39 @@ type Router struct {
 	AdminUp     bool
 	Interfaces  []RouterPort // internal, "qr-"; sorted by port id
 	Gateway     *RouterPort  // external, "qg-"; nil: none
-	GatewayQoS  QoS          // of what goes by the gateway's own addresses
-	SNAT        bool         // source-translate what leaves by the gateway
+	Further     []RouterPort // gateways beside Gateway, sorted by port id; none without one
+	ECMP        bool         // what has no route of its own goes by all gateways; else by Gateway
+	GatewayQoS  QoS          // of what goes by the addresses of Gateway
+	SNAT        bool         // source-translate what leaves by a gateway
 	FloatingIPs []FloatingIP // sorted by address
 	Routes      []weft.Route // extra routes
 	Forwardings []Forwarding // sorted by floating IP, protocol and port
 	Helpers     []Helper     // sorted by helper, protocol and port
 	NDPProxy    bool         // by the gateway only published IPv6 addresses are reached, and the router answers for them there
 	Published   []netip.Addr // those addresses, sorted
+}
+
+// Gateways is all gateways of a router, the first first.
+func (r *Router) Gateways() (out []*RouterPort) {
+	if r.Gateway == nil {
+		return nil
+	}
+	out = append(out, r.Gateway)
+	for i := range r.Further {
+		out = append(out, &r.Further[i])
+	}
+	return out
+}
+
+// GatewayOf is the gateway that a floating IP is on: one on its network, or else the
+// first.
+func (r *Router) GatewayOf(f FloatingIP) *RouterPort {
+	for _, g := range r.Gateways() {
+		if g.NetworkID == f.NetworkID {
+			return g
+		}
+	}
+	return r.Gateway
 }
 
 // Forwarding sends ports of a floating IP on: as many to as many, or all to one.
@@ -205,11 +230,12 @@ type RouterPort struct {
 // FloatingIP is an address outside that a router translates: one to one, or only where
 // Forwardings say.
 type FloatingIP struct {
-	ID       string
-	Floating netip.Addr
-	Fixed    netip.Addr // invalid if ports of it are forwarded
-	PortID   string
-	QoS      QoS
+	ID        string
+	NetworkID string // that it is of
+	Floating  netip.Addr
+	Fixed     netip.Addr // invalid if ports of it are forwarded
+	PortID    string
+	QoS       QoS
 }
 
 // Report is what an agent has realised of a State; it is what makes ports

@@ -10,8 +10,8 @@ import (
 // attachments is what a router is attached to.
 type attachments struct {
 	interfaces []*weft.Port
-	gateway    *weft.Port     // nil: none
-	subnets    []*weft.Subnet // of the interfaces, and all of the gateway's network
+	gateways   []*weft.Port
+	subnets    []*weft.Subnet // of the interfaces, and all of the gateways' networks
 }
 
 // attachmentsOf reads, in two statements, what a router is attached to.
@@ -23,7 +23,7 @@ func attachmentsOf(tx *store.Tx, r *weft.Router) (*attachments, error) {
 	}
 	for _, p := range ports {
 		if p.DeviceOwner == weft.OwnerRouterGateway {
-			a.gateway = p
+			a.gateways = append(a.gateways, p)
 		} else {
 			a.interfaces = append(a.interfaces, p)
 		}
@@ -36,10 +36,7 @@ func attachmentsOf(tx *store.Tx, r *weft.Router) (*attachments, error) {
 
 // all is the ports of the router.
 func (a *attachments) all() []*weft.Port {
-	if a.gateway == nil {
-		return a.interfaces
-	}
-	return append(slices.Clone(a.interfaces), a.gateway)
+	return append(slices.Clone(a.interfaces), a.gateways...)
 }
 
 // onSubnet is the interface that has an address of a subnet, or nil.
@@ -72,8 +69,10 @@ func hasIPv6(p *weft.Port) bool {
 }
 
 // absent refuses a subnet that the router has an address on.
-func (a *attachments) absent(subnetID string) error {
-	for _, p := range a.all() {
+func (a *attachments) absent(subnetID string) error { return without(a.all(), subnetID) }
+
+func without(ports []*weft.Port, subnetID string) error {
+	for _, p := range ports {
 		if has(p, subnetID) {
 			return badRouter("Router already has a port on subnet %s", subnetID)
 		}
@@ -82,7 +81,7 @@ func (a *attachments) absent(subnetID string) error {
 }
 
 // disjoint refuses subnets that overlap with one the router is attached to, where
-// it counts as attached to all subnets of its gateway's network. Neutron also
+// it counts as attached to all subnets of its gateways' networks. Neutron also
 // refuses a further interface on the very network of the gateway, by finding that
 // the subnet overlaps with itself; that is a working arrangement, so that here
 // only another subnet can overlap.

@@ -211,6 +211,10 @@ func (s *Service) RouterFor(tx *store.Tx, p *weft.Port, subnetID, networkID stri
 	return routerBetween(tx, p, subnetID, networkID)
 }
 
+// leadsTo is that router r has a gateway on a network. A network has gateways without
+// number and a router few, so that no index of networks may be used.
+const leadsTo = `EXISTS (SELECT 1 FROM ports g WHERE g.device_id = r.id AND g.device_owner = 'network:router_gateway' AND g.network_id || '' = ?)`
+
 // routerBetween is the router that leads from a subnet to an external network. The
 // one that has the subnet's gateway address comes first; looking for it touches
 // one address, whatever the size of the network.
@@ -221,16 +225,16 @@ func routerBetween(tx *store.Tx, p *weft.Port, subnetID, externalID string) (id 
 	}
 	if sub.GatewayIP.IsValid() {
 		found, err := tx.QueryRow(`SELECT r.id FROM ip_allocations i JOIN ports p ON p.id = i.port_id
-			JOIN routers r ON r.id = p.device_id JOIN ports g ON g.id = r.gw_port_id
-			WHERE i.subnet_id = ? AND i.sort = ? AND p.device_owner IN (`+interfaceOwners+`) AND g.network_id = ?`,
+			JOIN routers r ON r.id = p.device_id
+			WHERE i.subnet_id = ? AND i.sort = ? AND p.device_owner IN (`+interfaceOwners+`) AND `+leadsTo,
 			[]any{subnetID, store.SortKey(sub.GatewayIP.Addr), externalID}, &id)
 		if found || err != nil {
 			return id, err
 		}
 	}
 	found, err := tx.QueryRow(`SELECT r.id FROM ip_allocations i JOIN ports p ON p.id = i.port_id
-		JOIN routers r ON r.id = p.device_id JOIN ports g ON g.id = r.gw_port_id
-		WHERE i.subnet_id = ? AND p.device_owner IN (`+interfaceOwners+`) AND g.network_id = ? ORDER BY r.id LIMIT 1`,
+		JOIN routers r ON r.id = p.device_id
+		WHERE i.subnet_id = ? AND p.device_owner IN (`+interfaceOwners+`) AND `+leadsTo+` ORDER BY r.id LIMIT 1`,
 		[]any{subnetID, externalID}, &id)
 	if err == nil && !found {
 		err = weft.Errorf(weft.NotFound, "ExternalGatewayForFloatingIPNotFound",

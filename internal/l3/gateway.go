@@ -56,6 +56,7 @@ func (s *Service) changeGateway(tx *store.Tx, r *weft.Router, want *weft.Gateway
 		return err
 	}
 	if want == nil {
+		promote(r)
 		return nil
 	}
 	return s.openGateway(tx, r, want)
@@ -66,32 +67,42 @@ func (s *Service) changeGateway(tx *store.Tx, r *weft.Router, want *weft.Gateway
 // external, an address is that of the subnet's own gateway, or the router is on
 // overlapping subnets already, and what core says about addresses.
 func (s *Service) openGateway(tx *store.Tx, r *weft.Router, want *weft.Gateway) error {
-	a, err := attachmentsOf(tx, r)
+	p, err := s.gatewayPort(tx, r, want)
 	if err != nil {
 		return err
-	}
-	outside, err := externalSubnets(tx, want)
-	if err != nil {
-		return err
-	}
-	if err := a.disjoint(outside...); err != nil {
-		return err
-	}
-	if err := s.place(tx, r, a.interfaces); err != nil {
-		return err
-	}
-	p := &weft.Port{NetworkID: want.NetworkID, AdminStateUp: true, DeviceOwner: weft.OwnerRouterGateway, FixedIPs: want.ExternalFixedIPs}
-	if err := s.createPort(tx, r, p); err != nil {
-		return err
-	}
-	for _, ip := range p.FixedIPs {
-		if err := a.absent(ip.SubnetID); err != nil {
-			return err
-		}
 	}
 	r.GatewayPortID, r.Gateway = p.ID, want
 	want.ExternalFixedIPs = p.FixedIPs
+	showGateways(r, further(r))
 	return nil
+}
+
+// gatewayPort makes a port for a gateway of a router, the first or a further one.
+func (s *Service) gatewayPort(tx *store.Tx, r *weft.Router, want *weft.Gateway) (*weft.Port, error) {
+	a, err := attachmentsOf(tx, r)
+	if err != nil {
+		return nil, err
+	}
+	outside, err := externalSubnets(tx, want)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.disjoint(outside...); err != nil {
+		return nil, err
+	}
+	if err := s.place(tx, r, a.all()); err != nil {
+		return nil, err
+	}
+	p := &weft.Port{NetworkID: want.NetworkID, AdminStateUp: true, DeviceOwner: weft.OwnerRouterGateway, FixedIPs: want.ExternalFixedIPs}
+	if err := s.createPort(tx, r, p); err != nil {
+		return nil, err
+	}
+	for _, ip := range p.FixedIPs {
+		if err := without(a.interfaces, ip.SubnetID); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 // createPort makes a port of a router where the router is.
@@ -138,17 +149,25 @@ func (s *Service) moveGateway(tx *store.Tx, r *weft.Router, want *weft.Gateway) 
 	if !differs(r.Gateway.ExternalFixedIPs, want.ExternalFixedIPs) {
 		return nil
 	}
-	old, err := store.Ports.Get(tx, r.GatewayPortID)
+	held, err := s.readdress(tx, r.GatewayPortID, want.ExternalFixedIPs)
 	if err != nil {
 		return err
 	}
-	p := weft.Clone(old)
-	p.FixedIPs = want.ExternalFixedIPs
-	if err := s.ports.UpdatePort(tx, old, p, weft.Given{"fixed_ips": true}); err != nil {
-		return err
-	}
-	r.Gateway.ExternalFixedIPs = p.FixedIPs
+	r.Gateway.ExternalFixedIPs = held
+	showGateways(r, further(r))
 	return nil
+}
+
+// readdress gives a gateway's port other addresses, and returns those it then has.
+func (s *Service) readdress(tx *store.Tx, port string, ips []weft.FixedIP) ([]weft.FixedIP, error) {
+	old, err := store.Ports.Get(tx, port)
+	if err != nil {
+		return nil, err
+	}
+	p := weft.Clone(old)
+	p.FixedIPs = ips
+	err = s.ports.UpdatePort(tx, old, p, weft.Given{"fixed_ips": true})
+	return p.FixedIPs, err
 }
 
 func (s *Service) gatewayChanging(tx *store.Tx, r *weft.Router, want *weft.Gateway) error {
@@ -200,18 +219,29 @@ func (s *Service) closeGateway(tx *store.Tx, r *weft.Router) error {
 	if err := s.gatewayChanging(tx, r, nil); err != nil {
 		return err
 	}
-	used, err := tx.Exists("SELECT 1 FROM floatingips WHERE router_id = ?", r.ID)
-	if err != nil {
+	ways := further(r)
+	if err := needless(tx, r, r.Gateway.NetworkID, ways); err != nil {
 		return err
-	}
-	if used {
-		return weft.Errorf(weft.Conflict, "RouterExternalGatewayInUseByFloatingIp",
-			"Gateway cannot be updated for router %s, since a gateway to external network %s is required by one or more floating IPs.", r.ID, r.Gateway.NetworkID)
 	}
 	p, err := store.Ports.Get(tx, r.GatewayPortID)
 	if err != nil {
 		return err
 	}
 	r.GatewayPortID, r.Gateway = "", nil
+	showGateways(r, ways)
 	return s.ports.DeletePort(tx, p)
+}
+
+// needless refuses that a gateway goes which floating IPs go through, unless one of
+// the ways that remain is on the same network.
+func needless(tx *store.Tx, r *weft.Router, network string, remain []way) error {
+	if slices.ContainsFunc(remain, func(w way) bool { return w.NetworkID == network }) {
+		return nil
+	}
+	used, err := tx.Exists("SELECT 1 FROM floatingips WHERE router_id = ? AND floating_network_id = ?", r.ID, network)
+	if err == nil && used {
+		err = weft.Errorf(weft.Conflict, "RouterExternalGatewayInUseByFloatingIp",
+			"Gateway cannot be updated for router %s, since a gateway to external network %s is required by one or more floating IPs.", r.ID, network)
+	}
+	return err
 }

@@ -103,13 +103,23 @@ func (s *Service) lose(tx *store.Tx, p *weft.Port, keeps []weft.FixedIP) error {
 	return nil
 }
 
-// followGateway makes a router show the addresses of its gateway.
+// followGateway makes a router show the addresses of a gateway.
 func followGateway(tx *store.Tx, p *weft.Port) error {
 	r, err := store.Routers.First(tx, store.Eq("id", p.DeviceID))
-	if err != nil || r == nil || r.GatewayPortID != p.ID {
+	if err != nil || r == nil {
 		return err
 	}
-	r.Gateway.ExternalFixedIPs = slices.Clone(p.FixedIPs)
+	ways := further(r)
+	i := slices.IndexFunc(ways, func(w way) bool { return w.port == p.ID })
+	switch {
+	case r.GatewayPortID == p.ID:
+		r.Gateway.ExternalFixedIPs = slices.Clone(p.FixedIPs)
+	case i >= 0:
+		ways[i].ExternalFixedIPs = slices.Clone(p.FixedIPs)
+	default:
+		return nil
+	}
+	showGateways(r, ways)
 	return store.Routers.Update(tx, r)
 }
 

@@ -36,6 +36,7 @@ func (s *Service) CreateRouter(tx *store.Tx, r *weft.Router, given weft.Given) e
 	s.chooseKind(r, given)
 	want := asked(r.Gateway, given)
 	r.Status, r.Routes, r.Gateway, r.GatewayPortID, r.HostID = weft.StatusActive, nil, nil, "", ""
+	r.ExternalGateways, r.FurtherGatewayPorts = nil, nil
 	if want != nil {
 		if err := s.checkQoS(tx, "", want.QoSPolicyID); err != nil {
 			return err
@@ -68,7 +69,8 @@ func checkHints(tx *store.Tx, r *weft.Router) error {
 }
 
 // UpdateRouter stores a changed router. An external_gateway_info that is given
-// replaces the gateway, as in CreateRouter; nil takes it away. Routes are checked
+// replaces the first gateway, as in CreateRouter; nil takes it away, and a further one
+// becomes the first. Routes are checked
 // against the router as it will be. Errors: those of openGateway and closeGateway,
 // InvalidRoutes, RoutesExhausted, BadRequest when the kind of the router is to change
 // while it is up.
@@ -94,6 +96,11 @@ func (s *Service) UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Giv
 			return err
 		}
 	}
+	return s.update(tx, old, r, given)
+}
+
+// update stores a changed router that has been found to be right.
+func (s *Service) update(tx *store.Tx, old, r *weft.Router, given weft.Given) error {
 	if err := s.saving(tx, old, r, given); err != nil {
 		return err
 	}
@@ -112,7 +119,7 @@ func (s *Service) saving(tx *store.Tx, old, r *weft.Router, given weft.Given) er
 	return nil
 }
 
-// DeleteRouter removes a router and its gateway. Errors: RouterInUse while it has
+// DeleteRouter removes a router and its gateways. Errors: RouterInUse while it has
 // interfaces, RouterExternalGatewayInUseByFloatingIp.
 func (s *Service) DeleteRouter(tx *store.Tx, r *weft.Router) error {
 	a, err := attachmentsOf(tx, r)
@@ -126,7 +133,7 @@ func (s *Service) DeleteRouter(tx *store.Tx, r *weft.Router) error {
 		}
 		return weft.Errorf(weft.Conflict, "RouterInUse", "Router %s has ports still attached: %s", r.ID, strings.Join(ids, ", ")).BlockedBy("port", ids...)
 	}
-	if err := s.closeGateway(tx, r); err != nil {
+	if err := s.closeGateways(tx, r); err != nil {
 		return err
 	}
 	kind := weft.Clone(r)

@@ -276,7 +276,7 @@ func networkRelied(tx *store.Tx, p *weft.RBACPolicy, next string) error {
 	if p.TargetTenant == "*" && n.Default() {
 		return weft.Errorf(weft.Conflict, "InvalidInput", "Default external networks must be shared to everyone.")
 	}
-	used, err := tx.Exists(`SELECT 1 FROM routers t JOIN ports g ON g.id = t.gw_port_id WHERE g.network_id = ? AND t.project_id <> ?
+	used, err := tx.Exists(`SELECT 1 FROM routers t JOIN ports g ON g.device_id = t.id AND g.device_owner = 'network:router_gateway' WHERE g.network_id = ? AND t.project_id <> ?
 		AND (? = '*' OR t.project_id = ?) AND `+otherwise("network", weft.AccessExternal, "g.network_id"), n.ID, next, p.TargetTenant, p.TargetTenant, p.TargetTenant)
 	if err == nil && used {
 		err = weft.Errorf(weft.Conflict, "InvalidInput", "There are routers attached to this network that depend on this policy for access.")

@@ -124,7 +124,7 @@ func allDevices(s *host.State, physnets map[string]string) []device {
 		for _, p := range s.Routers[i].Interfaces {
 			add(p.NetworkID, host.TapName(p.PortID), false)
 		}
-		if g := s.Routers[i].Gateway; g != nil {
+		for _, g := range s.Routers[i].Gateways() {
 			add(g.NetworkID, host.TapName(g.PortID), false)
 		}
 	}

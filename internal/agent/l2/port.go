@@ -62,8 +62,8 @@ func served(s *host.State) map[string]bool {
 		for _, p := range r.Interfaces {
 			taps[host.TapName(p.PortID)] = true
 		}
-		if r.Gateway != nil {
-			taps[host.TapName(r.Gateway.PortID)] = true
+		for _, g := range r.Gateways() {
+			taps[host.TapName(g.PortID)] = true
 		}
 	}
 	return taps

@@ -125,9 +125,11 @@ func publishedOf(r *host.Router) nft.Table {
 		set.Elements = append(set.Elements, nft.Element{Key: []nft.Datum{nft.Addr(a)}})
 	}
 	c := nft.Chain{Name: "forward", Hook: &nft.Hook{Type: nftables.ChainTypeFilter, Num: nftables.ChainHookForward, Priority: int32(*nftables.ChainPriorityFilter)}}
-	device := nft.Name(host.GatewayDevice(r.Gateway.PortID))
-	for _, cidr := range inside(r) {
-		c.Rules = append(c.Rules, nft.Rule{nft.IIF.Is(device), nft.IP6Daddr.In(cidr), nft.NotInSet(publishedSet, nft.IP6Daddr), nft.Drop})
+	for _, g := range r.Gateways() {
+		device := nft.Name(host.GatewayDevice(g.PortID))
+		for _, cidr := range inside(r) {
+			c.Rules = append(c.Rules, nft.Rule{nft.IIF.Is(device), nft.IP6Daddr.In(cidr), nft.NotInSet(publishedSet, nft.IP6Daddr), nft.Drop})
+		}
 	}
 	return nft.Table{Family: nft.IP6, Name: publishTable, Sets: []nft.Set{set}, Chains: []nft.Chain{c}}
 }

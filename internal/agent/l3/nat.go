@@ -21,25 +21,30 @@ var metadataAddr = netip.MustParseAddr("169.254.169.254")
 const (
 	tableName = "weft"
 	inMap     = "floating" // floating IP -> fixed address
-	outMap    = "fixed"    // fixed address -> floating IP
+	outMap    = "fixed"    // fixed address -> floating IP; of a further gateway followed by its device
 )
 
 const tcp = 6
 
-// translations are a router's floating IPs in force, by fixed address at most one:
-// the API sees to that, and a second one would make the kernel refuse the whole
-// table.
+// translations are a router's floating IPs in force, by fixed address and gateway at
+// most one: the API sees to that, and a second one would make the kernel refuse the
+// whole table.
 func translations(r *host.Router) []host.FloatingIP {
 	if r.Gateway == nil || !r.AdminUp {
 		return nil
 	}
+	type end struct {
+		gateway string
+		addr    netip.Addr
+	}
 	var out []host.FloatingIP
-	seen := map[netip.Addr]bool{}
+	seen := map[end]bool{}
 	for _, f := range r.FloatingIPs {
-		if f.Floating.Is4() && f.Fixed.Is4() && !seen[f.Fixed] && !seen[f.Floating] {
+		fixed, floating := end{r.GatewayOf(f).PortID, f.Fixed}, end{addr: f.Floating}
+		if f.Floating.Is4() && f.Fixed.Is4() && !seen[fixed] && !seen[floating] {
 			out = append(out, f)
 		}
-		seen[f.Fixed], seen[f.Floating] = true, true
+		seen[fixed], seen[floating] = true, true
 	}
 	return out
 }
@@ -57,16 +62,22 @@ func pairsOf(r *host.Router) map[netip.Addr]netip.Addr {
 func tableOf(r *host.Router) nft.Table {
 	address := nft.IPv4
 	in := nft.Set{Name: inMap, Key: []nft.Kind{nft.IPv4}, Value: &address}
-	out := nft.Set{Name: outMap, Key: []nft.Kind{nft.IPv4}, Value: &address}
+	sets := []nft.Set{in, {Name: outMap, Key: []nft.Kind{nft.IPv4}, Value: &address}}
+	at := map[*host.RouterPort]int{r.Gateway: 1} // in sets
+	for i := range r.Further {
+		at[&r.Further[i]] = len(sets)
+		sets = append(sets, nft.Set{Name: outMapOf(&r.Further[i]), Key: []nft.Kind{nft.IPv4}, Value: &address})
+	}
 	for _, f := range translations(r) {
 		floating, fixed := nft.Addr(f.Floating), nft.Addr(f.Fixed)
-		in.Elements = append(in.Elements, nft.Element{Key: []nft.Datum{floating}, Value: &fixed})
+		out := &sets[at[r.GatewayOf(f)]]
+		sets[0].Elements = append(sets[0].Elements, nft.Element{Key: []nft.Datum{floating}, Value: &fixed})
 		out.Elements = append(out.Elements, nft.Element{Key: []nft.Datum{fixed}, Value: &floating})
 	}
 	nat := func(name string, hook *nftables.ChainHook, priority *nftables.ChainPriority, rules ...nft.Rule) nft.Chain {
 		return nft.Chain{Name: name, Hook: &nft.Hook{Type: nftables.ChainTypeNAT, Num: hook, Priority: int32(*priority)}, Rules: rules}
 	}
-	t := nft.Table{Family: nft.IP, Name: tableName, Sets: []nft.Set{in, out}, Chains: []nft.Chain{
+	t := nft.Table{Family: nft.IP, Name: tableName, Sets: sets, Chains: []nft.Chain{
 		{Name: "input", Hook: &nft.Hook{Type: nftables.ChainTypeFilter, Num: nftables.ChainHookInput, Priority: int32(*nftables.ChainPriorityFilter)}, Rules: []nft.Rule{
 			// The service knows who asks by the way there; nobody is to come by another.
 			{nft.L4Proto.Eq(tcp), nft.DPort.Eq(MetadataPort), nft.Translated(false), nft.Drop},
@@ -90,21 +101,40 @@ func sourceRules(r *host.Router) []nft.Rule {
 		return nil
 	}
 	device := nft.Name(host.GatewayDevice(r.Gateway.PortID))
-	rules := []nft.Rule{
-		{nft.OIF.IsNot(device), nft.Translated(false), nft.Accept},
-		{nft.SNATFrom(outMap)},
+	var stays, came nft.Rule
+	for _, g := range r.Gateways() {
+		name := nft.Name(host.GatewayDevice(g.PortID))
+		stays, came = append(stays, nft.OIF.IsNot(name)), append(came, nft.IIF.IsNot(name))
 	}
-	if gw := gatewayAddr(r); r.SNAT && gw.IsValid() {
+	rules := []nft.Rule{append(stays, nft.Translated(false), nft.Accept)}
+	for i := range r.Further {
+		rules = append(rules, furtherRules(r, &r.Further[i])...)
+	}
+	rules = append(rules, nft.Rule{nft.SNATFrom(outMap)})
+	if gw := gatewayAddr(r.Gateway); r.SNAT && gw.IsValid() {
 		rules = append(rules,
 			nft.Rule{nft.OIF.Is(device), nft.SNAT(gw)},
-			nft.Rule{nft.IIF.IsNot(device), nft.Translated(true), nft.SNAT(gw)})
+			append(came, nft.Translated(true), nft.SNAT(gw)))
 	}
 	return rules
 }
 
-// gatewayAddr is the IPv4 address that stands for what leaves by the gateway.
-func gatewayAddr(r *host.Router) netip.Addr {
-	for _, a := range r.Gateway.Addresses {
+// furtherRules translate what leaves by a further gateway: never to what is of another.
+func furtherRules(r *host.Router, g *host.RouterPort) []nft.Rule {
+	device := nft.Name(host.GatewayDevice(g.PortID))
+	rules := []nft.Rule{{nft.OIF.Is(device), nft.SNATFrom(outMapOf(g))}}
+	if gw := gatewayAddr(g); r.SNAT && gw.IsValid() {
+		return append(rules, nft.Rule{nft.OIF.Is(device), nft.SNAT(gw)})
+	}
+	return append(rules, nft.Rule{nft.OIF.Is(device), nft.Accept})
+}
+
+// outMapOf is the name of a further gateway's map.
+func outMapOf(g *host.RouterPort) string { return outMap + "-" + host.GatewayDevice(g.PortID) }
+
+// gatewayAddr is the IPv4 address that stands for what leaves by a gateway.
+func gatewayAddr(g *host.RouterPort) netip.Addr {
+	for _, a := range g.Addresses {
 		if a.Prefix.Addr().Is4() {
 			return a.Prefix.Addr()
 		}

@@ -133,7 +133,7 @@ func (p *pass) result() Result {
 		in := &p.want.Interfaces[i]
 		r.Ports = append(r.Ports, p.port(in, host.RouterDevice(in.PortID)))
 	}
-	if g := p.want.Gateway; g != nil {
+	for _, g := range p.want.Gateways() {
 		r.Ports = append(r.Ports, p.port(g, host.GatewayDevice(g.PortID)))
 	}
 	translated := translations(p.want)
@@ -141,7 +141,7 @@ func (p *pass) result() Result {
 		switch {
 		case p.want.Gateway == nil || !p.want.AdminUp:
 			r.FloatingIPs[f.ID] = weft.StatusDown
-		case p.trouble(p.want.Gateway, host.GatewayDevice(p.want.Gateway.PortID)) != nil, f.Fixed.IsValid() && !slices.Contains(translated, f):
+		case p.outOfReach(f), f.Fixed.IsValid() && !slices.Contains(translated, f):
 			r.FloatingIPs[f.ID] = weft.StatusError
 		default:
 			r.FloatingIPs[f.ID] = weft.StatusActive
@@ -149,6 +149,12 @@ func (p *pass) result() Result {
 	}
 	r.Err = p.err()
 	return r
+}
+
+// outOfReach reports whether the gateway of a floating IP does not work.
+func (p *pass) outOfReach(f host.FloatingIP) bool {
+	g := p.want.GatewayOf(f)
+	return p.trouble(g, host.GatewayDevice(g.PortID)) != nil
 }
 
 func (p *pass) port(in *host.RouterPort, device string) host.PortReport {

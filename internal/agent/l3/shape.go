@@ -3,6 +3,7 @@ package l3
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/weftnet/weft/internal/agent/wire"
 	"github.com/weftnet/weft/internal/host"
@@ -46,9 +47,9 @@ func spaceOf(r *host.Router) *wire.Space {
 		p := &r.Interfaces[i]
 		s.Legs = append(s.Legs, legOf(r, p, host.RouterDevice(p.PortID), prefixes(p)))
 	}
-	if g := r.Gateway; g != nil {
-		leg := legOf(r, g, host.GatewayDevice(g.PortID), append(prefixes(g), floating(r)...))
-		if r.AdminUp && r.NDPProxy {
+	for _, g := range r.Gateways() {
+		leg := legOf(r, g, host.GatewayDevice(g.PortID), append(prefixes(g), floating(r, g)...))
+		if r.AdminUp && r.NDPProxy && g == r.Gateway {
 			leg.Proxied = r.Published
 		}
 		s.Legs = append(s.Legs, leg)
@@ -83,11 +84,13 @@ func prefixes(p *host.RouterPort) (out []netip.Prefix) {
 	return out
 }
 
-// floating are the addresses of floating IPs: the gateway's device has each, or
+// floating are the addresses of floating IPs on a gateway: its device has each, or
 // nobody would answer for them.
-func floating(r *host.Router) (out []netip.Prefix) {
+func floating(r *host.Router, g *host.RouterPort) (out []netip.Prefix) {
 	for _, f := range r.FloatingIPs {
-		out = append(out, netip.PrefixFrom(f.Floating, f.Floating.BitLen()))
+		if r.GatewayOf(f) == g {
+			out = append(out, netip.PrefixFrom(f.Floating, f.Floating.BitLen()))
+		}
 	}
 	return out
 }
@@ -114,9 +117,15 @@ func routesOf(r *host.Router) []wire.Route {
 	for i := range r.Interfaces {
 		t.connect(&r.Interfaces[i], host.RouterDevice(r.Interfaces[i].PortID))
 	}
-	if r.Gateway != nil {
-		t.connect(r.Gateway, host.GatewayDevice(r.Gateway.PortID))
-		t.gateway(r.Gateway, host.GatewayDevice(r.Gateway.PortID))
+	for _, g := range r.Gateways() {
+		t.connect(g, host.GatewayDevice(g.PortID))
+	}
+	for _, g := range r.Gateways() {
+		device := host.GatewayDevice(g.PortID)
+		t.outside(g, device)
+		if g == r.Gateway || r.ECMP {
+			t.gateway(g, device)
+		}
 	}
 	for _, x := range r.Routes {
 		t.extra(x.Destination.Masked(), x.NextHop)
@@ -137,14 +146,20 @@ func (t *routing) connected(p netip.Prefix) bool {
 	return slices.ContainsFunc(t.legs, func(r reach) bool { return r.prefix == p })
 }
 
-// gateway adds the default routes, one for each family, and the other subnets of
-// the external network.
-func (t *routing) gateway(p *host.RouterPort, device string) {
+// outside adds the other subnets of the external network of a gateway. Of two gateways
+// on one network the first reaches them.
+func (t *routing) outside(p *host.RouterPort, device string) {
 	for _, s := range p.Subnets {
 		if cidr := s.CIDR.Masked(); !t.connected(cidr) && sameFamily(p, cidr.Addr()) {
 			t.onLink(cidr, device)
 		}
 	}
+}
+
+// gateway adds the default routes, one for each family; those of several gateways share
+// the traffic.
+func (t *routing) gateway(p *host.RouterPort, device string) {
+	mine := map[netip.Prefix]bool{}
 	for _, a := range p.Addresses {
 		i := slices.IndexFunc(p.Subnets, func(s host.Subnet) bool { return s.ID == a.SubnetID })
 		if i < 0 || !p.Subnets[i].Gateway.IsValid() {
@@ -152,13 +167,18 @@ func (t *routing) gateway(p *host.RouterPort, device string) {
 		}
 		via := p.Subnets[i].Gateway
 		dst := anywhere(via)
-		if _, have := t.routes[dst]; have || t.own[via] {
+		if mine[dst] || t.own[via] {
 			continue
 		}
-		if t.device(via) != device && !via.IsLinkLocalUnicast() {
+		mine[dst] = true
+		if !t.leads(device, via) && !via.IsLinkLocalUnicast() {
 			t.onLink(netip.PrefixFrom(via, via.BitLen()), device)
 		}
-		t.routes[dst] = wire.Route{Dst: dst, Via: via, Device: device}
+		if other, have := t.routes[dst]; have {
+			t.routes[dst] = other.Join(wire.Hop{Via: via, Device: device})
+		} else {
+			t.routes[dst] = wire.Route{Dst: dst, Via: via, Device: device}
+		}
 	}
 }
 
@@ -191,6 +211,16 @@ func (t *routing) device(a netip.Addr) (device string) {
 		}
 	}
 	return device
+}
+
+// leads reports whether a device leads to an address on its link. Of two gateways on
+// one network both do.
+func (t *routing) leads(device string, a netip.Addr) bool {
+	best := t.device(a)
+	if best == device || !strings.HasPrefix(best, gatewayPrefix) {
+		return best == device
+	}
+	return slices.ContainsFunc(t.legs, func(l reach) bool { return l.device == device && l.prefix.Contains(a) })
 }
 
 func (t *routing) sorted() (out []wire.Route) {

@@ -164,7 +164,7 @@ func addresses(s *host.State) map[netip.Addr]bool {
 		for j := range s.Routers[i].Interfaces {
 			add(s.Routers[i].Interfaces[j].Addresses)
 		}
-		if g := s.Routers[i].Gateway; g != nil {
+		for _, g := range s.Routers[i].Gateways() {
 			add(g.Addresses)
 		}
 	}

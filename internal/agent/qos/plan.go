@@ -77,14 +77,14 @@ func ports(s *host.State) (nft.Table, bool) {
 		for j := range s.Routers[i].Interfaces {
 			add(s.Routers[i].Interfaces[j].PortID, &s.Routers[i].Interfaces[j].QoS)
 		}
-		if g := s.Routers[i].Gateway; g != nil {
+		for _, g := range s.Routers[i].Gateways() {
 			add(g.PortID, &g.QoS)
 		}
 	}
 	t := nft.Table{Family: nft.Bridge, Name: tableName, Sets: []nft.Set{f.out, f.in}}
 	t.Chains = append(f.chains,
-		base("pre", nftables.ChainHookPrerouting, afterSpoofing, nft.VMap("out", nft.IIF)),
-		base("post", nftables.ChainHookPostrouting, beforeMarks, nft.VMap("in", nft.OIF)))
+		base("pre", nftables.ChainHookPrerouting, afterSpoofing, nft.Rule{nft.VMap("out", nft.IIF)}),
+		base("post", nftables.ChainHookPostrouting, beforeMarks, nft.Rule{nft.VMap("in", nft.OIF)}))
 	return t, !f.empty()
 }
 
@@ -113,15 +113,20 @@ func Limit(t *nft.Table, r *host.Router) {
 	if f.empty() {
 		return
 	}
-	device := nft.Name(host.GatewayDevice(r.Gateway.PortID))
+	var in, out []nft.Rule
+	for _, g := range r.Gateways() {
+		device := nft.Name(host.GatewayDevice(g.PortID))
+		in = append(in, nft.Rule{nft.IIF.Is(device), nft.VMap("limited-in", nft.IPDaddr)})
+		out = append(out, nft.Rule{nft.OIF.Is(device), nft.VMap("limited-out", nft.IPSaddr)})
+	}
 	t.Sets = append(t.Sets, f.out, f.in)
 	t.Chains = append(append(t.Chains, f.chains...),
-		base("limit-in", nftables.ChainHookPrerouting, beforeDNAT, nft.IIF.Is(device), nft.VMap("limited-in", nft.IPDaddr)),
-		base("limit-out", nftables.ChainHookPostrouting, afterSNAT, nft.OIF.Is(device), nft.VMap("limited-out", nft.IPSaddr)))
+		base("limit-in", nftables.ChainHookPrerouting, beforeDNAT, in...),
+		base("limit-out", nftables.ChainHookPostrouting, afterSNAT, out...))
 }
 
-func base(name string, hook *nftables.ChainHook, priority int32, rule ...nft.Part) nft.Chain {
-	return nft.Chain{Name: name, Hook: &nft.Hook{Type: nftables.ChainTypeFilter, Num: hook, Priority: priority}, Rules: []nft.Rule{rule}}
+func base(name string, hook *nftables.ChainHook, priority int32, rules ...nft.Rule) nft.Chain {
+	return nft.Chain{Name: name, Hook: &nft.Hook{Type: nftables.ChainTypeFilter, Num: hook, Priority: priority}, Rules: rules}
 }
 
 // marks are the rules that mark what a port sends.
