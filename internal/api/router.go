@@ -57,7 +57,7 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 // withMembers is the attributes given and, spelled as in policy, the members given
 // of the gateway: whether enable_snat was named makes a difference.
 func withMembers(rq Request) weft.Given {
-	for _, name := range []string{"distributed", "ha"} { // null asks for nothing
+	for _, name := range []string{"distributed", "ha", "enable_default_route_ecmp"} { // null asks for nothing
 		if v, given := rq.Values[name]; given && v == nil {
 			delete(rq.Given, name)
 		}

@@ -61,7 +61,7 @@ func TestTranslations(t *testing.T) {
 	ip := netip.MustParseAddr
 	f, g, fixed := ip("10.0.0.82"), ip("10.0.0.81"), ip("10.0.0.5")
 	want := host.Router{ID: r.ID, ProjectID: r.ProjectID, Gateway: r.Gateway,
-		FloatingIPs: []host.FloatingIP{{ID: "g", Floating: g}, {ID: "f", Floating: f}},
+		FloatingIPs: []host.FloatingIP{{ID: "g", NetworkID: "net", Floating: g}, {ID: "f", NetworkID: "net", Floating: f}},
 		Forwardings: []host.Forwarding{
 			{Floating: g, Protocol: 6, External: weft.PortRange{First: 80, Last: 81}, Fixed: fixed, Internal: weft.PortRange{First: 90, Last: 91}},
 			{Floating: f, Protocol: 6, External: weft.OnePort(22), Fixed: fixed, Internal: weft.OnePort(2200)},
@@ -134,5 +134,25 @@ func TestWakesForTranslations(t *testing.T) {
 		if got := wakes(t, c.feed("h1"), c, x.change); got != x.want {
 			t.Errorf("%s wakes the host: %t", x.what, got)
 		}
+	}
+}
+
+// A host is told of all gateways of a router, with what the first does alone.
+func TestFurtherGateways(t *testing.T) {
+	c := newNAT(t)
+	c.write(t, func(tx *store.Tx) {
+		gw := insert(t, tx, store.Ports, port("a-gw", "h1", weft.OwnerRouterGateway, "10.0.0.8"))
+		edit(t, store.Ports, gw.ID, func(p *weft.Port) { p.DeviceID = "r" })(tx)
+		edit(t, store.Routers, "r", func(r *weft.Router) {
+			r.FurtherGatewayPorts, r.EnableDefaultRouteECMP = []string{"a-gw"}, true
+			r.ExternalGateways = []weft.ExternalGateway{{NetworkID: "net"}, {NetworkID: "net"}}
+		})(tx)
+	})
+	r := state(t, c.feed("h1")).Routers[0]
+	if r.Gateway == nil || r.Gateway.PortID != "gw" || len(r.Further) != 1 || r.Further[0].PortID != "a-gw" || !r.ECMP {
+		t.Errorf("gateway %+v, further %+v, ECMP %v", r.Gateway, r.Further, r.ECMP)
+	}
+	if got := r.Further[0].Addresses[0].Prefix.Addr().String(); got != "10.0.0.8" {
+		t.Errorf("the further gateway has %s", got)
 	}
 }

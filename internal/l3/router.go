@@ -12,6 +12,7 @@ import (
 // The members of external_gateway_info that a request named are themselves in
 // given, spelled as the policy rules spell them.
 const (
+	givenECMP     = "enable_default_route_ecmp"
 	givenGateway  = "external_gateway_info"
 	givenSNAT     = givenGateway + ":enable_snat"
 	givenFixedIPs = givenGateway + ":external_fixed_ips"
@@ -80,6 +81,9 @@ func (s *Service) UpdateRouter(tx *store.Tx, old, r *weft.Router, given weft.Giv
 	}
 	if err := changeKind(old, r, given); err != nil {
 		return err
+	}
+	if !given[givenECMP] {
+		r.EnableDefaultRouteECMP = old.EnableDefaultRouteECMP
 	}
 	want := asked(r.Gateway, given)
 	if want != nil && !given[givenQoS] && old.Gateway != nil {

@@ -111,6 +111,9 @@ func sourceRules(r *host.Router) []nft.Rule {
 		rules = append(rules, furtherRules(r, &r.Further[i])...)
 	}
 	rules = append(rules, nft.Rule{nft.SNATFrom(outMap)})
+	for i := range r.Further { // from one floating IP to another
+		rules = append(rules, nft.Rule{nft.Translated(true), nft.SNATFrom(outMapOf(&r.Further[i]))})
+	}
 	if gw := gatewayAddr(r.Gateway); r.SNAT && gw.IsValid() {
 		rules = append(rules,
 			nft.Rule{nft.OIF.Is(device), nft.SNAT(gw)},
