@@ -13,7 +13,7 @@ import (
 // which not every resource shows.
 var unshown = map[string][]string{
 	"port":       {"bound_revision"},
-	"router":     {"gw_port_id", "l3_host", "service_type_id"},
+	"router":     {"further_gw_ports", "gw_port_id", "l3_host", "service_type_id"},
 	"floatingip": {"floating_port_id"},
 
 	"port_forwarding":  {"floatingip_id"},
