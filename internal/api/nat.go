@@ -208,13 +208,12 @@ func floatingIPPools(rq *httpRequest, rest []string) error {
 // plainList refuses filters and sort keys.
 func plainList(rq *httpRequest) error {
 	var bad []string
-	for name := range rq.query() {
+	for _, name := range rq.paramNames() {
 		if !reserved[name] {
 			bad = append(bad, "'"+name+"'")
 		}
 	}
 	if len(bad) > 0 {
-		slices.Sort(bad)
 		return badRequest("[%s] is invalid attribute for filtering", strings.Join(bad, ", "))
 	}
 	if keys := rq.query()["sort_key"]; len(keys) > 0 {

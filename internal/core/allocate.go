@@ -181,9 +181,9 @@ func allocate(tx *store.Tx, sn *weft.Subnet, pool *weft.SubnetPool, in SubnetReq
 	return nil
 }
 
-// allocationError is a plain NeutronException, so a 500 with type and message.
+// allocationError is a 500 in Neutron. It is a conflict: others have the prefixes.
 func allocationError(format string, args ...any) error {
-	return weft.Errorf(weft.Internal, "SubnetAllocationError", "Failed to allocate subnet: "+format+".", args...)
+	return weft.Errorf(weft.Conflict, "SubnetAllocationError", "Failed to allocate subnet: "+format+".", args...)
 }
 
 // smallest is the smallest block that holds a prefix of the length, the lowest of

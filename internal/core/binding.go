@@ -67,8 +67,9 @@ func (s *Service) prepare(tx *store.Tx, p *weft.Port, b *weft.PortBinding) error
 	return nil
 }
 
+// bindingError is a 500 in Neutron, but no fault of the server's.
 func bindingError(p *weft.Port, b *weft.PortBinding) error {
-	return weft.Errorf(weft.Internal, "PortBindingError", "Binding for port %s on host %s could not be created or updated.", p.ID, b.Host)
+	return weft.Errorf(weft.Conflict, "PortBindingError", "Binding for port %s on host %s could not be created or updated.", p.ID, b.Host)
 }
 
 // UpdateBinding changes the host, the kind of interface or the profile of a binding;
