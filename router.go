@@ -3,12 +3,12 @@ package weft
 // Router joins subnets and may lead out through a gateway.
 type Router struct {
 	Meta
-	Name                  string       `json:"name"`
-	Description           string       `json:"description"`
-	AdminStateUp          bool         `json:"admin_state_up"`
-	Status                string       `json:"status"`
-	Gateway               *Gateway     `json:"external_gateway_info"`
-	GatewayPortID         string       `json:"gw_port_id,omitempty"` // not on the wire
+	Name          string   `json:"name"`
+	Description   string   `json:"description"`
+	AdminStateUp  bool     `json:"admin_state_up"`
+	Status        string   `json:"status"`
+	Gateway       *Gateway `json:"external_gateway_info"`
+	GatewayPortID string   `json:"gw_port_id,omitempty"` // not on the wire
 
 	// ExternalGateways is every way out; Gateway is the first, told in full.
 	ExternalGateways       List[ExternalGateway] `json:"external_gateways"`

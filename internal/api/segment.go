@@ -19,7 +19,7 @@ type SegmentService interface {
 func Segments(svc SegmentService) *Resource[weft.Segment] {
 	return &Resource[weft.Segment]{
 		Singular: "segment", Plural: "segments", Table: store.Segments,
-		Veiled: true,
+		Veiled:     true,
 		Implements: []string{"segment", "standard-attr-segment", "l2_adjacency", "ip_allocation", "subnet-segmentid-writable", "segments-peer-subnet-host-routes"},
 		Attrs: table(identOnly(), ext("standard-attr-segment",
 			row("description", "CUVF", "", text(255)), // only that of a segment made with its network is null
@@ -42,7 +42,7 @@ func Segments(svc SegmentService) *Resource[weft.Segment] {
 func NetworkSegmentRanges(svc SegmentService) *Resource[weft.NetworkSegmentRange] {
 	return &Resource[weft.NetworkSegmentRange]{
 		Singular: "network_segment_range", Plural: "network_segment_ranges", Table: store.NetworkSegmentRanges,
-		Veiled: true,
+		Veiled:     true,
 		Implements: []string{"network-segment-range"},
 		Attrs: table(ident(), standard(), tagged(), ext("network-segment-range",
 			row("name", "CUVFS", "", text(255)),
