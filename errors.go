@@ -17,6 +17,7 @@ const (
 	Conflict                 // 409
 	Precondition             // 412
 	Unavailable              // 503
+	TooLong                  // 414
 	NotAllowed               // 405
 	Unauthorized             // 401
 	NotSupported             // 501

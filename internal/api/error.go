@@ -12,7 +12,7 @@ import (
 // statuses maps the kinds of refusals to HTTP, after neutron-lib's faults.
 var statuses = map[weft.Kind]int{
 	weft.BadRequest: 400, weft.Unauthorized: 401, weft.Forbidden: 403, weft.NotFound: 404, weft.NotAllowed: 405,
-	weft.Conflict: 409, weft.Precondition: 412, weft.NotSupported: 501, weft.Unavailable: 503,
+	weft.Conflict: 409, weft.Precondition: 412, weft.NotSupported: 501, weft.Unavailable: 503, weft.TooLong: 414,
 }
 
 func badRequest(format string, args ...any) error {

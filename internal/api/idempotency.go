@@ -24,8 +24,11 @@ const maxKey = 255
 // answers with its body.
 func (rq *httpRequest) idempotent(body []byte, make func(tx *store.Tx) ([]byte, error)) error {
 	key := rq.r.Header.Get("Idempotency-Key")
-	if len(key) > maxKey {
+	switch {
+	case len(key) > maxKey:
 		return badRequest("Idempotency-Key exceeds maximum length of %d", maxKey)
+	case !isText(key):
+		return badRequest("Idempotency-Key contains characters that are not text")
 	}
 	var out []byte
 	replayed := false

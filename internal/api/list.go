@@ -191,7 +191,8 @@ func (r *served[T]) tagFilters(params url.Values) []store.Cond {
 				tags = append(tags, t)
 			}
 		}
-		return tags
+		slices.SortFunc(tags, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
+		return slices.Compact(tags)
 	}
 	has := func(tags []any) store.Cond {
 		c := store.In("tag", tags...)
@@ -199,16 +200,9 @@ func (r *served[T]) tagFilters(params url.Values) []store.Cond {
 	}
 	not := func(c store.Cond) store.Cond { return store.Where("NOT ("+c.SQL+")", c.Args...) }
 	all := func(tags []any) store.Cond {
-		var c store.Cond
-		for i, t := range tags {
-			one := has([]any{t})
-			if i > 0 {
-				c.SQL += " AND "
-			}
-			c.SQL += one.SQL
-			c.Args = append(c.Args, one.Args...)
-		}
-		return c
+		c := store.In("tag", tags...)
+		return store.Where("t.id IN (SELECT t.id FROM tags t WHERE t.noun = '"+r.Table.Name+"' AND "+c.SQL+" GROUP BY t.id HAVING COUNT(*) = ?)",
+			append(c.Args, len(tags))...)
 	}
 	if tags := split("tags"); len(tags) > 0 {
 		out = append(out, all(tags))
@@ -244,7 +238,7 @@ func (r *served[T]) sorting(params url.Values, q *store.Query) error {
 		return badRequest("[%s] is invalid value for sort_dirs, valid value is 'asc' and 'desc'", bad)
 	}
 	for i, col := range columns {
-		if col != "id" {
+		if col != "id" && !slices.Contains(columns[:i], col) { // of a key given twice the first counts
 			q.Sort = append(q.Sort, store.Order{Column: col, Desc: dirs[i] == "desc"})
 		}
 	}

@@ -108,12 +108,7 @@ type httpRequest struct {
 	up     upper // of a nested resource
 }
 
-func (rq *httpRequest) query() url.Values {
-	if rq.params == nil {
-		rq.params = rq.r.URL.Query()
-	}
-	return rq.params
-}
+func (rq *httpRequest) query() url.Values { return rq.params }
 
 // last is the last value of a parameter.
 func (rq *httpRequest) last(name string) (string, bool) {
@@ -231,9 +226,15 @@ func (s *Server) route(rq *httpRequest, id string) error {
 // checkText refuses addresses with text in them that no database keeps: PostgreSQL
 // fails on a NUL and on what is not UTF-8. Bodies are checked by their types.
 func (rq *httpRequest) checkText() error {
-	bad := func(s string) bool { return strings.ContainsRune(s, 0) || !utf8.ValidString(s) }
-	wrong := bad(rq.r.URL.Path)
-	for name, values := range rq.query() {
+	if len(rq.r.URL.RawQuery) > maxQuery {
+		return weft.Errorf(weft.TooLong, "HTTPRequestURITooLong", "The URI was too long.")
+	}
+	bad := func(s string) bool { return !isText(s) }
+	var err error
+	// Neutron's library parts parameters by & alone.
+	rq.params, err = url.ParseQuery(strings.ReplaceAll(rq.r.URL.RawQuery, ";", "%3B"))
+	wrong := err != nil || bad(rq.r.URL.Path)
+	for name, values := range rq.params {
 		wrong = wrong || bad(name) || slices.ContainsFunc(values, bad)
 	}
 	if wrong {
@@ -241,6 +242,12 @@ func (rq *httpRequest) checkText() error {
 	}
 	return nil
 }
+
+// maxQuery is the largest length of the parameters in bytes. Neutron's server takes
+// as much, and clients part what is longer.
+const maxQuery = 16 << 10
+
+func isText(s string) bool { return !strings.ContainsRune(s, 0) && utf8.ValidString(s) }
 
 // dispatch finds the resource by the first segment of the path, or the first two.
 func (s *Server) dispatch(rq *httpRequest, segments []string) error {

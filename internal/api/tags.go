@@ -16,7 +16,7 @@ func (r *served[T]) tags(rq *httpRequest, id string, rest []string) error {
 		return r.allTags(rq, id)
 	case len(rest) == 1:
 		tag, err := url.PathUnescape(rest[0])
-		if err != nil {
+		if err != nil || !isText(tag) {
 			return badRequest("'%s' is not a valid tag", rest[0])
 		}
 		return r.oneTag(rq, id, tag)

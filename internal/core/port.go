@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/ipam"
@@ -111,10 +112,10 @@ func (s *Service) bind(tx *store.Tx, v *view, p *weft.Port, revision int64) erro
 	return s.ml2.Bind(tx, p, v.network)
 }
 
-// checkDevice refuses a port that a user declares to be an interface of another
-// project's router.
+// checkDevice refuses a port that a user declares to be an interface, a gateway or
+// anything else of another project's router.
 func checkDevice(tx *store.Tx, p *weft.Port) error {
-	if !ipam.IsRouterOwner(p.DeviceOwner) || p.DeviceID == "" || tx.Caller.IsAdmin() {
+	if !strings.HasPrefix(p.DeviceOwner, "network:") || p.DeviceID == "" || tx.Caller.IsAdmin() {
 		return nil
 	}
 	foreign, err := tx.Exists("SELECT 1 FROM routers WHERE id = ? AND project_id <> ?", p.DeviceID, tx.Caller.ProjectID)

@@ -382,9 +382,9 @@ func (c *computation) routers() error {
 			case p.DeviceID != r.ID:
 			case p.RouterInterface():
 				out.Interfaces = append(out.Interfaces, c.routerPort(p, false))
-			case p.DeviceOwner == weft.OwnerRouterGateway && slices.Contains(r.FurtherGatewayPorts, p.ID):
+			case slices.Contains(r.FurtherGatewayPorts, p.ID):
 				out.Further = append(out.Further, c.routerPort(p, true))
-			case p.DeviceOwner == weft.OwnerRouterGateway:
+			case p.ID == string(r.GatewayPortID):
 				gw := c.routerPort(p, true)
 				out.Gateway, out.SNAT = &gw, r.Gateway != nil && r.Gateway.EnableSNAT
 				if r.Gateway != nil {

@@ -129,7 +129,7 @@ func attachable(sub *weft.Subnet) error {
 
 // addPort makes a port of a user an interface of a router.
 func (s *Service) addPort(tx *store.Tx, r *weft.Router, a *attachments, id string) (*Interface, error) {
-	old, err := store.Ports.GetVisible(tx, id)
+	old, err := store.OwnPort(tx, id)
 	if err != nil {
 		return nil, err
 	}

@@ -59,14 +59,14 @@ func (s *Service) port(tx *store.Tx, l *weft.LocalIP) (*weft.Port, error) {
 
 // ownPort makes a port that holds the address and nothing else.
 func (s *Service) ownPort(tx *store.Tx, l *weft.LocalIP) (*weft.Port, error) {
+	if _, err := store.Networks.GetVisible(tx, l.NetworkID); err != nil {
+		return nil, err
+	}
 	v4, err := store.Subnets.Count(tx, store.Eq("network_id", l.NetworkID), store.Eq("ip_version", 4))
 	if err != nil {
 		return nil, err
 	}
 	if v4 == 0 {
-		if _, err := store.Networks.Get(tx, l.NetworkID); err != nil {
-			return nil, err
-		}
 		return nil, badRequest("local_ip", "Network %s does not contain any IPv4 subnet", l.NetworkID)
 	}
 	p := &weft.Port{NetworkID: l.NetworkID, AdminStateUp: true, DeviceID: l.ID, DeviceOwner: weft.OwnerLocalIP}

@@ -21,6 +21,9 @@ func (s *Service) CreateForwarding(tx *store.Tx, f *weft.PortForwarding, given w
 	if err := setPorts(f, given); err != nil {
 		return err
 	}
+	if _, err := store.OwnPort(tx, f.InternalPortID); err != nil {
+		return err
+	}
 	if err := free(tx, f); err != nil {
 		return err
 	}
@@ -52,6 +55,9 @@ func (s *Service) CreateForwarding(tx *store.Tx, f *weft.PortForwarding, given w
 // UpdateForwarding stores a changed port forwarding. Errors: as for a new one.
 func (s *Service) UpdateForwarding(tx *store.Tx, old, f *weft.PortForwarding, given weft.Given) error {
 	if given["internal_port_id"] {
+		if _, err := store.OwnPort(tx, f.InternalPortID); err != nil {
+			return err
+		}
 		if err := unbound(tx, f); err != nil {
 			return err
 		}
@@ -188,7 +194,7 @@ func unbound(tx *store.Tx, f *weft.PortForwarding) error {
 
 // onPort refuses an address that the internal port does not have.
 func onPort(tx *store.Tx, f *weft.PortForwarding) error {
-	p, err := store.Ports.GetVisible(tx, f.InternalPortID)
+	p, err := store.OwnPort(tx, f.InternalPortID)
 	if err != nil {
 		return err
 	}
@@ -201,7 +207,7 @@ func onPort(tx *store.Tx, f *weft.PortForwarding) error {
 // routerOf is the router that takes a floating IP to the internal address, which
 // is chosen if there is none yet. All forwardings of a floating IP are on one.
 func (s *Service) routerOf(tx *store.Tx, fip *weft.FloatingIP, f *weft.PortForwarding) (string, error) {
-	p, err := store.Ports.GetVisible(tx, f.InternalPortID)
+	p, err := store.OwnPort(tx, f.InternalPortID)
 	if err != nil {
 		return "", err
 	}

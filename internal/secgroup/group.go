@@ -96,13 +96,23 @@ func (s *Service) UpdateGroup(tx *store.Tx, old, g *weft.SecurityGroup, given we
 	return store.SecurityGroups.Update(tx, g)
 }
 
-// unused refuses with SecurityGroupInUse if a port is in the group.
+// unused refuses with SecurityGroupInUse if a port is in the group. It names those
+// ports that the caller may see.
 func unused(tx *store.Tx, id string) error {
-	used, err := tx.IDs("SELECT port_id FROM port_security_groups WHERE group_id = ?", id)
-	if len(used) > 0 {
-		return weft.Errorf(weft.Conflict, "SecurityGroupInUse", "Security Group %s in use.", id).BlockedBy("port", used...)
+	const members = "SELECT port_id FROM port_security_groups WHERE group_id = ?"
+	used, err := tx.Exists(members, id)
+	if err != nil || !used {
+		return err
 	}
-	return err
+	ports, err := store.Ports.Find(tx, store.Where("t.id IN ("+members+" LIMIT 100)", id), store.Ports.VisibleTo(tx.Caller))
+	if err != nil {
+		return err
+	}
+	ids := make([]string, len(ports))
+	for i, p := range ports {
+		ids[i] = p.ID
+	}
+	return weft.Errorf(weft.Conflict, "SecurityGroupInUse", "Security Group %s in use.", id).BlockedBy("port", ids...)
 }
 
 // DeleteGroup removes a group, its rules, the rules of other groups that admit its

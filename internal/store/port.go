@@ -97,14 +97,13 @@ func canonical(values []any) []any {
 
 func substring(column string, values []any) Cond {
 	var c Cond
-	for i, v := range values {
-		if i > 0 {
-			c.SQL += " OR "
-		}
+	for _, v := range values {
 		s, _ := v.(string)
-		c.SQL += column + ` LIKE ? ESCAPE '\'`
 		c.Args = append(c.Args, "%"+strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(s)+"%")
 	}
+	// As rows: databases take only so many conditions joined by OR.
+	rows := strings.TrimPrefix(strings.Repeat(", (?)", len(values)), ", ")
+	c.SQL = "EXISTS (SELECT 1 FROM (VALUES " + rows + ") v WHERE " + column + ` LIKE v.column1 ESCAPE '\')`
 	return c
 }
 
@@ -194,4 +193,14 @@ func pairMembers(tx *Tx, in Cond, out map[string][]netip.Prefix) error {
 		}
 		return nil
 	})
+}
+
+// OwnPort is a port that the caller may put to use: one of the project's own. Those of
+// others are missing, even where the caller sees them because the network is its own.
+func OwnPort(tx *Tx, id string) (*weft.Port, error) {
+	p, err := Ports.GetVisible(tx, id)
+	if err == nil && p.ProjectID != tx.Caller.ProjectID && !tx.Caller.IsAdmin() {
+		return nil, Ports.Missing(id)
+	}
+	return p, err
 }

@@ -101,6 +101,7 @@ func (t *Table[T]) computed(want []string) []Computed {
 		for _, w := range want {
 			if w == c.Attr {
 				out = append(out, c)
+				break
 			}
 		}
 	}

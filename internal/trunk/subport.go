@@ -91,10 +91,10 @@ func checkSubPort(tx *store.Tx, parent *weft.Port, mtu int, network *weft.Networ
 	if err != nil {
 		return sp, err
 	}
-	if err := notInTrunk(tx, a.PortID); err != nil {
-		return sp, err
+	p, err := store.OwnPort(tx, a.PortID)
+	if err == nil {
+		err = notInTrunk(tx, a.PortID)
 	}
-	p, err := store.Ports.GetVisible(tx, a.PortID)
 	if err == nil && p.DeviceID != "" {
 		err = weft.Errorf(weft.Conflict, "PortInUse", "Unable to complete operation on port %s for network %s. Port already has an attached device %s.",
 			p.ID, p.NetworkID, p.DeviceID)

@@ -39,7 +39,7 @@ func (s *Service) CreateTrunk(tx *store.Tx, t *weft.Trunk, asked []SubPortReques
 }
 
 func (s *Service) checkParent(tx *store.Tx, portID string) (*weft.Port, error) {
-	p, err := store.Ports.GetVisible(tx, portID)
+	p, err := store.OwnPort(tx, portID)
 	if err == nil {
 		err = notInTrunk(tx, portID)
 	}
