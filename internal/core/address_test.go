@@ -18,7 +18,6 @@ import (
 func TestNoAddressTwice(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		b := newBench(t)
-		b.noDHCP()
 		n := b.network()
 		subnets := []*weft.Subnet{b.subnet(n, "10.0.0.0/29"), b.subnet(n, "10.1.0.0/28"), b.slaac(n, "2001:db8::/64")}
 		alive := map[string]*weft.Port{}
@@ -181,7 +180,6 @@ func TestExhaustion(t *testing.T) {
 // TestSecondSubnetWhenFirstIsFull goes on to the next subnet of the version.
 func TestSecondSubnetWhenFirstIsFull(t *testing.T) {
 	b := newBench(t)
-	b.noDHCP()
 	n := b.network()
 	b.subnet(n, "10.0.0.0/30")
 	b.subnet(n, "10.1.0.0/30")

@@ -63,14 +63,6 @@ func (b *bench) host(name string) {
 	})
 }
 
-// noDHCP takes the DHCP agents away, so that the test's ports are all there are.
-func (b *bench) noDHCP() {
-	b.must(func(tx *store.Tx) error {
-		_, err := tx.Exec("DELETE FROM agents WHERE agent_type = ?", weft.AgentDHCP)
-		return err
-	})
-}
-
 // do runs one request.
 func (b *bench) do(fn func(*store.Tx) error) error {
 	return b.db.Update(b.t.Context(), b.caller, fn)

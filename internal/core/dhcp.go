@@ -105,8 +105,8 @@ func (s *Service) serverAddresses(tx *store.Tx, v *view, p *weft.Port) ([]weft.F
 }
 
 // syncDHCP makes the DHCP ports of a network follow its subnets: each has an address
-// on every one with DHCP, they are made when the first appears on a network in use,
-// and go with the last.
+// on every one with DHCP, they are made when the first appears on a network that a
+// host uses, and go with the last.
 func (s *Service) syncDHCP(tx *store.Tx, v *view) error {
 	ports, err := store.Ports.Find(tx, store.Eq("network_id", v.network.ID), store.Eq("device_owner", weft.OwnerDHCP))
 	if err != nil {
@@ -115,9 +115,9 @@ func (s *Service) syncDHCP(tx *store.Tx, v *view) error {
 	if !servesDHCP(v.subnets) {
 		return each(ports, nil, func(p *weft.Port) error { return s.DeletePort(tx, p) })
 	}
-	if len(v.dhcpHosts) == 0 {
+	if len(v.dhcpHosts) == 0 || v.tentative {
 		host, used, err := users(tx, v)
-		if err != nil || !used {
+		if err != nil || !used || v.tentative && host == "" {
 			return err
 		}
 		return s.scheduleDHCP(tx, v, host)
@@ -138,14 +138,15 @@ func (s *Service) syncDHCP(tx *store.Tx, v *view) error {
 }
 
 // users finds out whether the network has ports that DHCP is for, and a host that
-// one of them is to be on, if any; without DHCP nobody uses it.
+// one of them is bound to, if any.
 func users(tx *store.Tx, v *view) (host string, any bool, err error) {
-	if !servesDHCP(v.subnets) {
-		return "", false, nil
-	}
-	hosts, err := column(tx, "SELECT host_id FROM ports WHERE network_id = ? AND device_owner NOT LIKE 'network:%' ORDER BY host_id DESC LIMIT 1", v.network.ID)
-	if err != nil || len(hosts) == 0 {
+	any, err = tx.Exists("SELECT 1 FROM ports WHERE network_id = ? AND device_owner NOT LIKE 'network:%'", v.network.ID)
+	if err != nil || !any {
 		return "", false, err
 	}
-	return hosts[0], true, nil
+	ports, err := store.Ports.Find(tx, store.Eq("network_id", v.network.ID), store.Where("t.host_id <> '' AND t.device_owner NOT LIKE 'network:%'"))
+	if i := slices.IndexFunc(ports, (*weft.Port).Bound); err == nil && i >= 0 {
+		host = ports[i].HostID
+	}
+	return host, true, err
 }

@@ -7,21 +7,37 @@ import (
 	"github.com/weftnet/weft/internal/store"
 )
 
-// schedule puts the DHCP service of a network on the host of its first port, or if
-// the port is on none, or no DHCP agent serves there, on the least loaded host where
-// one does. Neutron schedules at the first subnet too; here a network without ports
-// costs the hosts nothing.
+// schedule puts the DHCP service of a network on the host where its first port is
+// bound, or if no DHCP agent serves there on the least loaded host where one does.
+// Ports before that have a host chosen, so that clients see one, but nothing made on
+// it. Neutron makes it at the first subnet; here a network that no host uses costs
+// the hosts nothing.
 func (s *Service) schedule(tx *store.Tx, v *view, p *weft.Port) error {
-	if len(v.dhcpHosts) > 0 || p.Trusted() || !servesDHCP(v.subnets) {
+	if p.Trusted() || !servesDHCP(v.subnets) {
 		return nil
 	}
-	return s.scheduleDHCP(tx, v, p.HostID)
+	host := ""
+	if p.Bound() {
+		host = p.HostID
+	}
+	if len(v.dhcpHosts) > 0 && (!v.tentative || host == "") {
+		return nil
+	}
+	return s.scheduleDHCP(tx, v, host)
 }
 
 // scheduleDHCP has as many hosts answer DHCP for a network as the operator wants, of
-// those whose agents can. Without any the network waits for PlaceNetworks.
-func (s *Service) scheduleDHCP(tx *store.Tx, v *view, prefer string) error {
-	hosts, err := s.dhcpCandidates(tx, v, prefer)
+// those whose agents can. Without any the network waits for PlaceNetworks. The choice
+// is tentative while no port is bound to a host; bound is one, which is preferred.
+func (s *Service) scheduleDHCP(tx *store.Tx, v *view, bound string) error {
+	if v.tentative {
+		if _, err := tx.Exec("DELETE FROM dhcp_hosts WHERE network_id = ?", v.network.ID); err != nil {
+			return err
+		}
+		v.dhcpHosts = nil
+	}
+	v.tentative = bound == ""
+	hosts, err := s.dhcpCandidates(tx, v, bound)
 	if err != nil {
 		return err
 	}
@@ -56,19 +72,24 @@ func (s *Service) dhcpCandidates(tx *store.Tx, v *view, prefer string) (hosts []
 	return hosts, err
 }
 
-// serveDHCP has a host answer DHCP for a network.
+// serveDHCP has a host answer DHCP for a network, if tentative in time to come.
 func (s *Service) serveDHCP(tx *store.Tx, v *view, host string) error {
-	if _, err := tx.Exec("INSERT INTO dhcp_hosts (network_id, host) VALUES (?, ?)", v.network.ID, host); err != nil {
+	tentative := 0
+	if v.tentative {
+		tentative = 1
+	}
+	if _, err := tx.Exec("INSERT INTO dhcp_hosts (network_id, host, tentative) VALUES (?, ?, ?)", v.network.ID, host, tentative); err != nil {
 		return err
 	}
 	v.dhcpHosts = append(v.dhcpHosts, host)
-	if !servesDHCP(v.subnets) {
+	if v.tentative || !servesDHCP(v.subnets) {
 		return nil
 	}
 	return s.createDHCPPort(tx, v, host)
 }
 
-// AddNetworkToDHCPAgent has an agent answer DHCP for a network. Errors:
+// AddNetworkToDHCPAgent has an agent answer DHCP for a network, and with it those
+// that were chosen for it tentatively. Errors:
 // NetworkNotFound, InvalidDHCPAgent, NetworkHostedByDHCPAgent.
 func (s *Service) AddNetworkToDHCPAgent(tx *store.Tx, a *weft.Agent, networkID string) error {
 	v, err := look(tx, networkID, weft.MAC{})
@@ -81,6 +102,15 @@ func (s *Service) AddNetworkToDHCPAgent(tx *store.Tx, a *weft.Agent, networkID s
 	if slices.Contains(v.dhcpHosts, a.Host) {
 		return weft.Errorf(weft.Conflict, "NetworkHostedByDHCPAgent",
 			"The network %s has been already hosted by the DHCP Agent %s.", networkID, a.ID)
+	}
+	if v.tentative {
+		if _, err := tx.Exec("UPDATE dhcp_hosts SET tentative = 0 WHERE network_id = ?", networkID); err != nil {
+			return err
+		}
+		v.tentative = false
+		if err := s.syncDHCP(tx, v); err != nil {
+			return err
+		}
 	}
 	return s.serveDHCP(tx, v, a.Host)
 }
@@ -129,7 +159,7 @@ func (s *Service) PlaceNetworks(tx *store.Tx) error {
 	ids, err := column(tx, `SELECT DISTINCT s.network_id FROM subnets s WHERE s.enable_dhcp = 1 AND s.ip_version = 4 AND (
 		NOT EXISTS (SELECT 1 FROM dhcp_hosts d WHERE d.network_id = s.network_id)
 			AND EXISTS (SELECT 1 FROM ports p WHERE p.network_id = s.network_id AND p.device_owner NOT LIKE 'network:%')
-		OR EXISTS (SELECT 1 FROM dhcp_hosts d WHERE d.network_id = s.network_id AND NOT EXISTS (SELECT 1 FROM ports p
+		OR EXISTS (SELECT 1 FROM dhcp_hosts d WHERE d.network_id = s.network_id AND d.tentative = 0 AND NOT EXISTS (SELECT 1 FROM ports p
 			WHERE p.device_owner = 'network:dhcp' AND p.network_id = d.network_id AND p.host_id = d.host))) ORDER BY 1`)
 	return each(ids, err, func(id string) error {
 		v, err := look(tx, id, weft.MAC{})

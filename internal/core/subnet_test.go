@@ -182,17 +182,19 @@ func TestDHCPPort(t *testing.T) {
 	b := newBench(t)
 	n := b.network()
 	sn := b.subnet(n, "10.0.0.0/24")
-	if got := b.dhcpAddresses(n); got != nil {
-		t.Errorf("a network without ports has a DHCP port: %v", got)
-	}
 	step := func(what string, want ...string) {
 		t.Helper()
 		if diff := cmp.Diff(want, b.dhcpAddresses(n)); diff != "" {
 			t.Errorf("%s: %s", what, diff)
 		}
 	}
-	b.port(&weft.Port{NetworkID: n.ID, FixedIPs: []weft.FixedIP{{IPAddress: addr("10.0.0.2")}}}, "fixed_ips")
-	step("after the first port", "10.0.0.3")
+	step("without ports")
+	p := b.port(&weft.Port{NetworkID: n.ID, FixedIPs: []weft.FixedIP{{IPAddress: addr("10.0.0.2")}}}, "fixed_ips")
+	step("after the first port")
+	if _, err := b.updatePort(p.ID, func(p *weft.Port) { p.HostID = "h1" }, "binding:host_id"); err != nil {
+		t.Fatal(err)
+	}
+	step("after the first binding", "10.0.0.3")
 	server := b.ports(store.Eq("device_owner", weft.OwnerDHCP))[0]
 	if server.DeviceID != DHCPDeviceID("h1", n.ID) || server.HostID != "h1" || server.VIFType != "bridge" || server.ProjectID != "p1" ||
 		server.PortSecurity || len(server.SecurityGroups) > 0 || server.Name != "" {
@@ -215,6 +217,66 @@ func TestDHCPPort(t *testing.T) {
 	if got := b.dhcpAddresses(n); len(got) != 1 {
 		t.Errorf("with DHCP again: %v", got)
 	}
+}
+
+// TestDHCPTentative chooses a host with the first port, and the right one with the
+// first that is bound.
+func TestDHCPTentative(t *testing.T) {
+	want := func(b *bench, n *weft.Network, what string, tentative bool, servers int, hosts ...string) {
+		t.Helper()
+		var v *view
+		b.must(func(tx *store.Tx) error {
+			if err := b.s.PlaceNetworks(tx); err != nil { // which has nothing to do
+				return err
+			}
+			var err error
+			v, err = look(tx, n.ID, weft.MAC{})
+			return err
+		})
+		if diff := cmp.Diff(hosts, v.dhcpHosts); diff != "" || v.tentative != tentative {
+			t.Errorf("%s: tentative %t, hosts %s", what, v.tentative, diff)
+		}
+		if got := b.ports(store.Eq("network_id", n.ID), store.Eq("device_owner", weft.OwnerDHCP)); len(got) != servers {
+			t.Errorf("%s: %d DHCP ports, want %d", what, len(got), servers)
+		}
+	}
+	start := func() (*bench, *weft.Network, *weft.Port) {
+		b := newBench(t)
+		b.host("h2")
+		n := b.network()
+		b.subnet(n, "10.0.0.0/24")
+		return b, n, b.port(&weft.Port{NetworkID: n.ID})
+	}
+	agent := func(b *bench, fn func(*store.Tx, *weft.Agent, string) error, n *weft.Network, host string) {
+		b.must(func(tx *store.Tx) error {
+			a, err := store.Agents.First(tx, store.Eq("agent_type", weft.AgentDHCP), store.Eq("host", host))
+			if err != nil {
+				return err
+			}
+			return fn(tx, a, n.ID)
+		})
+	}
+
+	b, n, p := start()
+	want(b, n, "first port", true, 0, "h1")
+	b.subnet(n, "10.1.0.0/24")
+	b.port(&weft.Port{NetworkID: n.ID})
+	want(b, n, "second subnet and port", true, 0, "h1")
+	b.port(&weft.Port{NetworkID: n.ID, HostID: "nowhere"})
+	want(b, n, "binding that failed", true, 0, "h1")
+	if _, err := b.updatePort(p.ID, func(p *weft.Port) { p.HostID = "h2" }, "binding:host_id"); err != nil {
+		t.Fatal(err)
+	}
+	want(b, n, "first binding", false, 1, "h2")
+	b.port(&weft.Port{NetworkID: n.ID, HostID: "h1"})
+	want(b, n, "second binding", false, 1, "h2")
+
+	b, n, _ = start()
+	agent(b, b.s.AddNetworkToDHCPAgent, n, "h2")
+	want(b, n, "second agent by hand", false, 2, "h1", "h2")
+	agent(b, b.s.RemoveNetworkFromDHCPAgent, n, "h1")
+	b.port(&weft.Port{NetworkID: n.ID, HostID: "h1"})
+	want(b, n, "binding elsewhere than by hand", false, 2, "h2") // one is reserved
 }
 
 func TestDHCPWithoutAddressLeft(t *testing.T) {

@@ -14,12 +14,13 @@ type view struct {
 	subnets   []*weft.Subnet
 	macTaken  bool     // another port of the network has the MAC that was asked about
 	dhcpHosts []string // hosts that are to answer DHCP for it
+	tentative bool     // not before a port of it is bound, and then maybe others
 }
 
 const viewSQL = `SELECT 0, doc FROM networks WHERE id = ?
 	UNION ALL SELECT 1, doc FROM subnets WHERE network_id = ?
 	UNION ALL SELECT 2, id FROM ports WHERE network_id = ? AND mac_address = ?
-	UNION ALL SELECT 3, host FROM dhcp_hosts WHERE network_id = ?`
+	UNION ALL SELECT 3 + tentative, host FROM dhcp_hosts WHERE network_id = ?`
 
 // look reads a network as seen by a port with this MAC; NetworkNotFound if there
 // is none. One query, because every port begins with it.
@@ -51,7 +52,8 @@ func (v *view) add(kind int, doc []byte) error {
 		return decode(doc, sn)
 	case 2:
 		v.macTaken = true
-	case 3:
+	case 3, 4:
+		v.tentative = v.tentative || kind == 4
 		v.dhcpHosts = append(v.dhcpHosts, string(doc))
 	}
 	return nil
