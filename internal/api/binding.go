@@ -27,14 +27,7 @@ func (b binding) serve(rq *httpRequest, id string, rest []string) error {
 	case method == http.MethodPost && len(rest) == 0 && b.add != nil:
 		return b.bind(rq, id)
 	case method == http.MethodDelete && len(rest) == 1 && b.drop != nil:
-		if err := rq.allow(b.remove); err != nil {
-			return err
-		}
-		if err := rq.update(func(tx *store.Tx) error { return b.drop(tx, id, rest[0]) }); err != nil {
-			return err
-		}
-		rq.w.WriteHeader(http.StatusNoContent)
-		return nil
+		return rq.unbind(b.remove, id, rest[0], b.drop)
 	case len(rest) > 1:
 		return notFound()
 	}
@@ -58,6 +51,18 @@ func (b binding) bind(rq *httpRequest, id string) error {
 		return err
 	}
 	return rq.write(http.StatusCreated, []byte("null"))
+}
+
+// unbind takes one thing away from another, if the rule admits it.
+func (rq *httpRequest) unbind(rule, id, other string, drop func(tx *store.Tx, id, other string) error) error {
+	if err := rq.allow(rule); err != nil {
+		return err
+	}
+	if err := rq.update(func(tx *store.Tx) error { return drop(tx, id, other) }); err != nil {
+		return err
+	}
+	rq.w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // allow checks a rule that is about no object.

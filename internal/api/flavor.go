@@ -58,14 +58,7 @@ func flavorProfiles(svc *flavor.Service) Handler {
 		case method == http.MethodPost && len(rest) == 0:
 			return bindProfile(rq, svc, id)
 		case method == http.MethodDelete && len(rest) == 1:
-			if err := rq.allow("delete_flavor_service_profile"); err != nil {
-				return err
-			}
-			if err := rq.update(func(tx *store.Tx) error { return svc.Unbind(tx, id, rest[0]) }); err != nil {
-				return err
-			}
-			rq.w.WriteHeader(http.StatusNoContent)
-			return nil
+			return rq.unbind("delete_flavor_service_profile", id, rest[0], svc.Unbind)
 		case len(rest) > 1:
 			return notFound()
 		}
