@@ -1,6 +1,7 @@
 package dhcp
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"slices"
@@ -118,39 +119,81 @@ func (l *lease) reply(req *dhcpv4.DHCPv4, kind dhcpv4.MessageType, o offer) *dhc
 	m := newReply(req, kind)
 	m.YourIPAddr = o.addr.AsSlice()
 	m.ServerIPAddr = o.subnet.server.AsSlice()
-	if l.next.IsValid() {
-		m.ServerIPAddr = l.next.AsSlice()
-	}
-	wants := wanted(req)
+	w := wishesOf(req)
 	for code, value := range o.subnet.options {
-		if unasked(code) || wants(code) {
+		if w.want(code) {
 			m.Options[code] = value
 		}
 	}
-	if wants(dhcpv4.OptionHostName.Code()) {
+	if w.want(dhcpv4.OptionHostName.Code()) {
 		m.Options[dhcpv4.OptionHostName.Code()] = o.hostname
 	}
-	l.addExtras(m, wants)
+	tags := tagsOf(req)
+	for _, e := range l.extras {
+		if e.meant(tags) {
+			e.add(m, w, o.subnet.server)
+		}
+	}
 	fit(m, room(req))
 	return m
 }
 
-// addExtras puts the port's own options over the subnet's. A network boot ROM
-// reads its file and server from the header unless it asks for the options.
-func (l *lease) addExtras(m *dhcpv4.DHCPv4, wants func(uint8) bool) {
-	for _, e := range l.extras {
-		asked := wants(e.code) || unasked(e.code)
-		switch {
-		case asked && len(e.value) == 0:
-			delete(m.Options, e.code)
-		case asked:
-			m.Options[e.code] = e.value
-		case e.code == dhcpv4.OptionTFTPServerName.Code():
-			m.ServerHostName = string(e.value)
-		case e.code == dhcpv4.OptionBootfileName.Code():
-			m.BootFileName = string(e.value)
-		}
+// tagsOf is what is known of a client, in the words of the dnsmasq that Neutron
+// starts: ipxe is who sends iPXE's own option, ipxe6 who says so in its user class.
+// A DHCPv4 client that only says so is ipxe here, too: it is one.
+func tagsOf(req *dhcpv4.DHCPv4) []string {
+	tags := []string{"known"}
+	named := bytes.Contains(req.Options.Get(dhcpv4.OptionUserClassInformation), []byte("iPXE"))
+	if named {
+		tags = append(tags, "ipxe6")
 	}
+	if named || req.Options.Has(dhcpv4.GenericOptionCode(codeIPXE)) {
+		tags = append(tags, "ipxe")
+	}
+	return tags
+}
+
+// codeIPXE encapsulates iPXE's options.
+const codeIPXE = 175
+
+// add puts a port's own option over the subnet's. A network boot ROM reads its
+// server's address from the header, and its file and the server's name, too, unless
+// it asks for these options.
+func (e extra) add(m *dhcpv4.DHCPv4, w wishes, server netip.Addr) {
+	value := e.from(server)
+	if e.code == codeNextServer {
+		if len(value) > 0 {
+			m.ServerIPAddr = value[:net.IPv4len]
+		}
+		return
+	}
+	sent := w.want(e.code)
+	if field, size := headerField(m, e.code); field != nil && len(value) > 0 {
+		*field = ""
+		if !w.name(e.code) && len(value) <= size {
+			*field = string(value)
+		} else {
+			sent = true // also unasked, if the header has no room for it
+		}
+		value = append(value[:len(value):len(value)], 0) // ROMs rely on it
+	}
+	switch {
+	case sent && len(value) == 0:
+		delete(m.Options, e.code)
+	case sent:
+		m.Options[e.code] = value
+	}
+}
+
+// headerField is the field of the header that an option can be in, and its length.
+func headerField(m *dhcpv4.DHCPv4, code uint8) (field *string, size int) {
+	switch code {
+	case dhcpv4.OptionTFTPServerName.Code():
+		return &m.ServerHostName, 63
+	case dhcpv4.OptionBootfileName.Code():
+		return &m.BootFileName, 127
+	}
+	return nil, 0
 }
 
 // unasked are the options every reply carries: those of the protocol, the two
@@ -164,11 +207,22 @@ func unasked(code uint8) bool {
 	return false
 }
 
-// wanted says which options the client listed; one without a list gets all.
-func wanted(req *dhcpv4.DHCPv4) func(uint8) bool {
-	list, has := req.Options[dhcpv4.OptionParameterRequestList.Code()]
-	return func(code uint8) bool { return !has || slices.Contains(list, code) }
+// wishes is the options that a client lists. One without a list gets all.
+type wishes struct {
+	listed bool
+	codes  []byte
 }
+
+func wishesOf(req *dhcpv4.DHCPv4) wishes {
+	codes, listed := req.Options[dhcpv4.OptionParameterRequestList.Code()]
+	return wishes{listed, codes}
+}
+
+// name reports whether the client lists the option.
+func (w wishes) name(code uint8) bool { return slices.Contains(w.codes, code) }
+
+// want reports whether the client is to get the option.
+func (w wishes) want(code uint8) bool { return !w.listed || unasked(code) || w.name(code) }
 
 // headers of IP and UDP, which option 57 counts and our messages do not.
 const headers = 28

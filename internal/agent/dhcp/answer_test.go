@@ -3,6 +3,7 @@ package dhcp
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -292,32 +293,46 @@ func TestLongAnswerIsCut(t *testing.T) {
 func TestExtraOptions(t *testing.T) {
 	tests := []struct {
 		name, value string
-		want        extra
-		err         bool
+		code        uint8
+		want        string // "error" if it is refused
+		tags        []string
 	}{
-		{"66", "tftp", extra{66, []byte("tftp")}, false},
-		{"option:67", "f", extra{67, []byte("f")}, false},
-		{"mtu", "1400", extra{26, []byte{5, 0x78}}, false},
-		{"mtu", "70000", extra{}, true},
-		{"252", "http://wpad/x", extra{252, []byte("http://wpad/x")}, false},
-		{"200", "10.0.0.1,10.0.0.2", extra{200, []byte{10, 0, 0, 1, 10, 0, 0, 2}}, false},
-		{"200", "300", extra{200, []byte{1, 44}}, false},
-		{"200", "de:ad:be:ef", extra{200, []byte{0xde, 0xad, 0xbe, 0xef}}, false},
-		{"dns-server", "", extra{}, true},
-		{"domain-search", "a.b, c", extra{119, []byte("\x01a\x01b\x00\x01c\x00")}, false},
-		{"server-ip-address", "1.2.3.4", extra{codeNextServer, []byte{1, 2, 3, 4}}, false},
-		{"53", "1", extra{}, true},
-		{"256", "1", extra{}, true},
-		{"0", "1", extra{}, true},
+		{"66", "tftp", 66, "tftp", nil},
+		{"option:67", "f", 67, "f", nil},
+		{"mtu", "1400", 26, "\x05\x78", nil},
+		{"mtu", "70000", 0, "error", nil},
+		{"252", "http://wpad/x", 252, "http://wpad/x", nil},
+		{"200", "10.0.0.1,10.0.0.2", 200, "\x0a\x00\x00\x01\x0a\x00\x00\x02", nil},
+		{"200", "300", 200, "\x01\x2c", nil},
+		{"200", "de:ad:be:ef", 200, "\xde\xad\xbe\xef", nil},
+		{"dns-server", "", 6, "", nil},
+		{"dns-server", "x", 0, "error", nil},
+		{"router", "", 3, "", nil},
+		{"classless-static-route", "", 121, "", nil},
+		{"classless-static-route", "10.1.0.0/16, 10.0.0.9", 121, "\x10\x0a\x01\x0a\x00\x00\x09", nil},
+		{"sip-server", "10.0.0.9", 120, "\x01\x0a\x00\x00\x09", nil},
+		{"domain-search", "a.b, c", 119, "\x01a\x01b\x00\x01c\x00", nil},
+		{"server-ip-address", "1.2.3.4", codeNextServer, "\x01\x02\x03\x04", nil},
+		{"255", "1.2.3.4", codeNextServer, "\x01\x02\x03\x04", nil},
+		{"tag:!ipxe,67", "undionly.kpxe", 67, "undionly.kpxe", []string{"!ipxe"}},
+		{"tag:ipxe,tag:known,option:bootfile-name", "http://a,b", 67, "http://a,b", []string{"ipxe", "known"}},
+		{"tag:ipxe,67", "", 67, "", []string{"ipxe"}},
+		{"tag:ipxe", "x", 0, "error", nil},
+		{"tag:ipxe,", "x", 0, "error", nil},
+		{"53", "1", 0, "error", nil},
+		{"tag:ipxe,53", "1", 0, "error", nil},
+		{"256", "1", 0, "error", nil},
+		{"0", "1", 0, "error", nil},
 	}
 	opts := newOptionTable()
 	for _, tt := range tests {
-		got, err := opts.extra(tt.name, tt.value)
-		if (err != nil) != tt.err {
-			t.Errorf("%s=%s: error %v", tt.name, tt.value, err)
+		e, err := opts.extra(tt.name, tt.value)
+		got := string(e.value)
+		if err != nil {
+			got = "error"
 		}
-		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(extra{})); diff != "" && err == nil {
-			t.Errorf("%s=%s: -want +got\n%s", tt.name, tt.value, diff)
+		if got != tt.want || e.code != tt.code || !slices.Equal(e.tags, tt.tags) {
+			t.Errorf("%s=%s: %d %q %q, error %v", tt.name, tt.value, e.code, got, e.tags, err)
 		}
 	}
 }

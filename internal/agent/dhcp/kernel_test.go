@@ -134,7 +134,7 @@ func (b *bench) udhcpc() map[string]string {
 	for _, line := range strings.Split(out, "\n") {
 		k, v, _ := strings.Cut(line, "=")
 		switch k {
-		case "ip", "subnet", "router", "dns", "domain", "hostname", "mtu", "staticroutes", "serverid", "lease", "broadcast":
+		case "ip", "subnet", "router", "dns", "domain", "hostname", "mtu", "staticroutes", "serverid", "lease", "broadcast", "siaddr", "boot_file":
 			told[k] = strings.TrimSpace(v)
 		}
 	}
@@ -160,7 +160,7 @@ func TestBusyboxClient(t *testing.T) {
 	}
 	want := map[string]string{
 		"ip": "10.0.0.5", "subnet": "255.255.255.0", "router": "10.0.0.1", "dns": "8.8.8.8 8.8.4.4",
-		"domain": "openstacklocal", "hostname": "host-10-0-0-5", "mtu": "1450", "serverid": "10.0.0.2",
+		"domain": "openstacklocal", "hostname": "host-10-0-0-5", "mtu": "1450", "serverid": "10.0.0.2", "siaddr": "10.0.0.2",
 		"lease": "86400", "broadcast": "10.0.0.255",
 		"staticroutes": "11.0.0.0/20 0.0.0.0 192.168.0.0/16 10.0.0.9 169.254.169.254/32 10.0.0.1 0.0.0.0/0 10.0.0.1",
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,8 @@ const (
 	number16
 	number32
 	names
+	routes
+	sip
 )
 
 // option is one option as dnsmasq knows it.
@@ -98,8 +101,8 @@ func optionNames() map[string]option {
 		"tzdb-timezone":            {101, text},
 		"ipv6-only":                {108, number32},
 		"domain-search":            {119, names},
-		"sip-server":               {120, guessed},
-		"classless-static-route":   {121, guessed},
+		"sip-server":               {120, sip},
+		"classless-static-route":   {121, routes},
 		"vendor-id-encap":          {125, guessed},
 		"tftp-server-address":      {150, addresses},
 		"server-ip-address":        {codeNextServer, addresses},
@@ -129,8 +132,11 @@ func (t optionTable) lookup(name string) (option, error) {
 		return o, nil
 	}
 	n, err := strconv.ParseUint(name, 10, 8)
-	if err != nil || n == 0 || n == 255 {
+	if err != nil || n == 0 {
 		return option{}, fmt.Errorf("no DHCP option is named %q", name)
+	}
+	if n == codeNextServer {
+		return t.byName["server-ip-address"], nil
 	}
 	if o, ok := t.byCode[uint8(n)]; ok {
 		return o, nil
@@ -150,8 +156,10 @@ func protected(code uint8) bool {
 
 // extra is a port's own option, ready for the wire.
 type extra struct {
-	code  uint8
-	value []byte
+	code      uint8
+	value     []byte   // empty: the option is not to be sent
+	addresses bool     // value is IPv4 addresses, of which 0.0.0.0 is the server's own
+	tags      []string // that a client must have to be sent it, or with ! before it must not
 }
 
 // extras encodes the IPv4 options of a port. One that cannot be encoded is left
@@ -171,19 +179,67 @@ func (t optionTable) extras(opts []weft.ExtraDHCPOpt) (out []extra, errs []error
 	return out, errs
 }
 
+// extra encodes one option. Its name may have tags before it, as Ironic's
+// "tag:!ipxe,67" has.
 func (t optionTable) extra(name, value string) (extra, error) {
-	o, err := t.lookup(name)
+	tags, bare := cutTags(name)
+	o, err := t.lookup(bare)
 	if err != nil {
 		return extra{}, err
 	}
 	if protected(o.code) {
 		return extra{}, fmt.Errorf("DHCP option %q is the server's own", name)
 	}
-	b, err := encode(o.kind, value)
-	if err != nil {
+	e := extra{code: o.code, tags: tags, addresses: o.kind == addresses}
+	if value == "" {
+		return e, nil
+	}
+	if o.kind == guessed {
+		_, err := encodeAddresses(value)
+		e.addresses = err == nil
+	}
+	if e.value, err = encode(o.kind, value); err != nil {
 		return extra{}, fmt.Errorf("DHCP option %q: %w", name, err)
 	}
-	return extra{code: o.code, value: b}, nil
+	return e, nil
+}
+
+func cutTags(name string) (tags []string, rest string) {
+	for {
+		tag, after, ok := strings.Cut(name, ",")
+		tag, is := strings.CutPrefix(tag, "tag:")
+		if !ok || !is {
+			return tags, name
+		}
+		tags, name = append(tags, tag), after
+	}
+}
+
+// meant reports whether the option is for a client with these tags.
+func (e extra) meant(has []string) bool {
+	for _, tag := range e.tags {
+		tag, not := strings.CutPrefix(tag, "!")
+		if slices.Contains(has, tag) == not {
+			return false
+		}
+	}
+	return true
+}
+
+// from is the value as a server with this address sends it.
+func (e extra) from(server netip.Addr) []byte {
+	if !e.addresses {
+		return e.value
+	}
+	own := server.As4()
+	var out []byte
+	for a := range slices.Chunk(e.value, 4) {
+		if binary.BigEndian.Uint32(a) == 0 {
+			a = own[:]
+		}
+		out = append(out, a...)
+	}
+	return out
 }
 
 func encode(k kind, value string) ([]byte, error) {
@@ -200,14 +256,22 @@ func encode(k kind, value string) ([]byte, error) {
 		return encodeNumber(value, 4)
 	case names:
 		return (&rfc1035label.Labels{Labels: splitList(value)}).ToBytes(), nil
+	case routes:
+		return encodeDescriptors(value)
+	case sip:
+		b, err := encodeAddresses(value)
+		return append([]byte{sipAddresses}, b...), err
 	}
 	return guess(value)
 }
 
+// sipAddresses says that addresses follow, not names (RFC 3361).
+const sipAddresses = 1
+
 // guess follows dnsmasq's reading of a value for an option it does not know:
-// addresses, a number in as few bytes as hold it, bytes as aa:bb:cc, or text.
+// addresses, with or without prefix lengths, a number in as few bytes as hold it, bytes as aa:bb:cc, or text.
 func guess(value string) ([]byte, error) {
-	if b, err := encodeAddresses(value); err == nil {
+	if b, err := encodeDescriptors(value); err == nil {
 		return b, nil
 	}
 	if n, err := strconv.ParseUint(value, 10, 32); err == nil {
@@ -259,4 +323,26 @@ func encodeNumber(value string, size int) ([]byte, error) {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], n)
 	return b[8-size:], nil
+}
+
+// encodeDescriptors writes addresses, and prefixes as RFC 3442 has them.
+func encodeDescriptors(value string) ([]byte, error) {
+	var b []byte
+	for _, s := range splitList(value) {
+		if a, err := netip.ParseAddr(s); err == nil && a.Is4() {
+			b = append(b, a.AsSlice()...)
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil || !p.Addr().Is4() {
+			return nil, fmt.Errorf("%q is neither an IPv4 address nor a prefix", s)
+		}
+		b = append(b, descriptor(p)...)
+	}
+	return b, nil
+}
+
+// descriptor is a prefix's length and its significant bytes.
+func descriptor(p netip.Prefix) []byte {
+	return append([]byte{byte(p.Bits())}, p.Masked().Addr().AsSlice()[:(p.Bits()+7)/8]...)
 }

@@ -30,8 +30,7 @@ type table struct {
 type lease struct {
 	portID string
 	offers []offer // in the order they are preferred; never empty
-	next   netip.Addr
-	extras []extra
+	extras []extra // of several with one code that are meant for a client the last counts
 }
 
 // offer is one address a client may have.
@@ -109,17 +108,29 @@ func newLease(l *host.Lease, subnets map[string]*subnet, opts optionTable) (*lea
 		return nil, nil
 	}
 	extras, errs := opts.extras(l.Options)
-	for _, e := range extras {
-		if e.code == codeNextServer {
-			out.next = netip.AddrFrom4([4]byte(e.value))
-			continue
-		}
-		out.extras = append(out.extras, e)
-	}
-	if len(errs) > 0 {
+	if out.extras = withTwins(extras); len(errs) > 0 {
 		return out, fmt.Errorf("port %s: %w", l.PortID, errors.Join(errs...))
 	}
 	return out, nil
+}
+
+// codeMicrosoftRoutes is option 121 as old clients of Microsoft ask for it.
+const codeMicrosoftRoutes = 249
+
+// withTwins has a port's own routes, or its wish for none, hold for both options that
+// carry them, unless it says otherwise.
+func withTwins(extras []extra) []extra {
+	if slices.ContainsFunc(extras, func(e extra) bool { return e.code == codeMicrosoftRoutes }) {
+		return extras
+	}
+	out := extras
+	for _, e := range extras {
+		if e.code == dhcpv4.OptionClasslessStaticRoute.Code() {
+			e.code = codeMicrosoftRoutes
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // served tells the ports that ask for an address from those that are given
@@ -160,7 +171,7 @@ func newSubnet(n *host.Network, s *host.Subnet, server netip.Addr, set Settings)
 		put(dhcpv4.OptionRouter, gateway.AsSlice())
 	}
 	put(dhcpv4.OptionClasslessStaticRoute, routes)
-	put(dhcpv4.GenericOptionCode(249), routes)
+	put(dhcpv4.GenericOptionCode(codeMicrosoftRoutes), routes)
 	putTimes(o, set.leaseSeconds())
 	return &subnet{id: s.ID, server: server, options: o}
 }
@@ -240,9 +251,7 @@ func staticRoutes(n *host.Network, s *host.Subnet, server netip.Addr) (gateway n
 func encodeRoutes(routes []weft.Route) []byte {
 	var b []byte
 	for _, r := range routes {
-		bits := r.Destination.Bits()
-		b = append(b, byte(bits))
-		b = append(b, r.Destination.Masked().Addr().AsSlice()[:(bits+7)/8]...)
+		b = append(b, descriptor(r.Destination)...)
 		b = append(b, r.NextHop.AsSlice()...)
 	}
 	return b
