@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -370,15 +371,28 @@ func TestKill(t *testing.T) {
 	for round := range 4 {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), "WEFT_TEST_WRITE_UNTIL_KILLED="+path)
-		var out strings.Builder
-		cmd.Stdout = &out
+		file := filepath.Join(t.TempDir(), "out")
+		out, err := os.Create(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stdout = out
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(150+37*round) * time.Millisecond)
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if at, err := out.Stat(); err != nil || at.Size() > 0 {
+				break // it has begun
+			}
+		}
+		time.Sleep(time.Duration(37*round) * time.Millisecond)
 		cmd.Process.Kill()
 		cmd.Wait()
-		lines := strings.Split(out.String(), "\n")
+		text, err := os.ReadFile(file)
+		if err := errors.Join(err, out.Close()); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
 		acknowledged = append(acknowledged, lines[:len(lines)-1]...) // the last may be half a line
 	}
 	if len(acknowledged) == 0 {

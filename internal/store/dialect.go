@@ -18,6 +18,9 @@ type dialect interface {
 	listen(ctx context.Context, db *DB)
 	viewOptions() *sql.TxOptions
 	ddl(text string) string // schema text to the engine's types
+	tableNamed() string     // a query for the name of the table named so
+	// unhurried is a connection of its own for work that takes as long as it takes.
+	unhurried(ctx context.Context, db *DB) (*sql.Conn, error)
 }
 
 // dollars rewrites ? to $1, $2, ... and remembers the texts. A ? inside a string

@@ -99,6 +99,16 @@ func (*postgresDialect) viewOptions() *sql.TxOptions {
 	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
 }
 
+// tableNamed asks the table of tables: what looks names up would answer from what the
+// connection knew before it waited for the writer lock.
+func (*postgresDialect) tableNamed() string {
+	return "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = ?"
+}
+
+func (*postgresDialect) unhurried(ctx context.Context, db *DB) (*sql.Conn, error) {
+	return db.write.Conn(ctx)
+}
+
 func (*postgresDialect) ddl(text string) string {
 	return strings.NewReplacer("SEQUENCE_KEY", "BIGINT PRIMARY KEY").Replace(text)
 }

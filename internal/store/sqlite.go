@@ -28,7 +28,8 @@ func (db *DB) openSQLite(path string) error {
 		for _, p := range append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)", "temp_store(MEMORY)") {
 			q.Add("_pragma", p)
 		}
-		return "file:" + path + "?" + q.Encode()
+		// A path may have what means something in a URL.
+		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	}
 	var err error
 	if db.write, err = sql.Open("sqlite", dsn("cache_size(-8000)")); err != nil {
@@ -64,6 +65,14 @@ func (sqliteDialect) lockWriter(*Tx) error            { return nil } // BEGIN IM
 func (sqliteDialect) notify(*Tx) error                { return nil } // one process
 func (sqliteDialect) listen(context.Context, *DB)     {}
 func (sqliteDialect) viewOptions() *sql.TxOptions     { return &sql.TxOptions{ReadOnly: true} }
+
+func (sqliteDialect) tableNamed() string {
+	return "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?"
+}
+
+func (sqliteDialect) unhurried(ctx context.Context, db *DB) (*sql.Conn, error) {
+	return db.write.Conn(ctx)
+}
 
 func (sqliteDialect) ddl(text string) string {
 	return strings.NewReplacer("SEQUENCE_KEY", "INTEGER PRIMARY KEY").Replace(text)

@@ -34,6 +34,8 @@ type DB struct {
 type Options struct {
 	Log *slog.Logger
 	Now func() time.Time // for tests; nil is the wall clock
+	// Wait is how long Open waits for a database that is not there yet.
+	Wait time.Duration
 }
 
 // Open opens the database at url, which is "sqlite:PATH" or "postgresql://...",
