@@ -12,7 +12,7 @@ import (
 type Subject struct {
 	Caller  weft.Caller
 	Expires time.Time
-	Rules   []weft.AccessRule // the only requests it is good for; none: all
+	Rules   []weft.AccessRule // the only requests it is good for; nil: all
 }
 
 // Source knows tokens. Look refuses with weft.Unauthorized a token that is good for
@@ -45,24 +45,18 @@ func New(c Config) *Gate {
 // Admit is who sends a request, or weft.Unauthorized, or another error of the
 // source. The caller may be shared by requests: copy it before changing it.
 func (g *Gate) Admit(ctx context.Context, c weft.Credentials) (*weft.Caller, error) {
-	var service *Subject
-	trusted := false
-	if c.ServiceToken != "" {
-		var err error
-		if service, err = g.look(ctx, c.ServiceToken, false); err != nil {
-			return nil, err
-		}
-		trusted = slices.ContainsFunc(g.ServiceRoles, service.Caller.HasRole)
-		if g.RolesRequired && !trusted {
-			return nil, Unauthorized()
-		}
+	service, err := g.service(ctx, c)
+	if err != nil {
+		return nil, err
 	}
+	trusted := service != nil && g.trusts(service)
 	s, err := g.look(ctx, c.Token, trusted)
 	if err != nil {
 		return nil, err
 	}
-	// What a service passes on is not what the rules of its user are about.
-	if service == nil && !Permits(s.Rules, g.ServiceType, c.Method, c.Path) {
+	// What a service passes on is not what the rules of its user are about. But
+	// anybody can repeat his own token as that of a service: only trust lifts rules.
+	if !trusted && !g.permits(s, c) {
 		return nil, Unauthorized()
 	}
 	if service == nil {
@@ -71,6 +65,29 @@ func (g *Gate) Admit(ctx context.Context, c weft.Credentials) (*weft.Caller, err
 	caller := s.Caller
 	caller.ServiceRoles = service.Caller.Roles
 	return &caller, nil
+}
+
+// service is the sender of the service's token, nil if there is none. Rules of that
+// token itself hold like those of any other.
+func (g *Gate) service(ctx context.Context, c weft.Credentials) (*Subject, error) {
+	if c.ServiceToken == "" {
+		return nil, nil
+	}
+	s, err := g.look(ctx, c.ServiceToken, false)
+	if err != nil {
+		return nil, err
+	}
+	if g.RolesRequired && !g.trusts(s) || !g.permits(s, c) {
+		return nil, Unauthorized()
+	}
+	return s, nil
+}
+
+// trusts reports whether a token is that of a service.
+func (g *Gate) trusts(s *Subject) bool { return slices.ContainsFunc(g.ServiceRoles, s.Caller.HasRole) }
+
+func (g *Gate) permits(s *Subject, c weft.Credentials) bool {
+	return Permits(s.Rules, g.ServiceType, c.Method, c.Path)
 }
 
 func (g *Gate) look(ctx context.Context, token string, late bool) (*Subject, error) {
@@ -84,10 +101,10 @@ func (g *Gate) look(ctx context.Context, token string, late bool) (*Subject, err
 	return s, err
 }
 
-// Permits reports whether a request to a service is within rules; no rules are all
-// requests.
+// Permits reports whether a request to a service is within rules; nil is no rules,
+// and all requests.
 func Permits(rules []weft.AccessRule, serviceType, method, path string) bool {
-	return len(rules) == 0 || slices.ContainsFunc(rules, func(r weft.AccessRule) bool {
+	return rules == nil || slices.ContainsFunc(rules, func(r weft.AccessRule) bool {
 		return r.Service == serviceType && r.Method == method && r.Covers(path)
 	})
 }

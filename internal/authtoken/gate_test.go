@@ -39,6 +39,8 @@ func world(required bool) *authtoken.Gate {
 			"alice": subject("alice", soon, []string{"member"}), "late": subject("late", now, []string{"member"}),
 			"nova": subject("nova", soon, []string{"service", "admin"}), "old nova": subject("nova", now, []string{"service"}),
 			"plain":   subject("plain", soon, []string{"admin"}),
+			"robot":   subject("robot", soon, []string{"service"}, weft.AccessRule{Service: "network", Method: "GET", Path: "/v2.0/networks"}),
+			"nothing": {Caller: weft.Caller{UserID: "nothing"}, Expires: soon, Rules: []weft.AccessRule{}},
 			"limited": subject("limited", soon, []string{"member"}, weft.AccessRule{Service: "compute", Method: "GET", Path: "/**"}, weft.AccessRule{Service: "network", Method: "GET", Path: "/v2.0/networks/*"}),
 		}},
 		ServiceRoles: []string{"service"}, RolesRequired: required, ServiceType: "network",
@@ -73,6 +75,14 @@ func TestAdmit(t *testing.T) {
 		{"the rule of another service", get("limited", "", "/v2.0/ports"), true, "unauthorized"},
 		{"another method", weft.Credentials{Token: "limited", Method: "DELETE", Path: "/v2.0/networks/1"}, true, "unauthorized"},
 		{"a service is not limited by the user's rules", get("limited", "nova", "/v2.0/ports"), true, "limited"},
+		{"his own token in the place of a service's", get("limited", "limited", "/v2.0/ports"), true, "unauthorized"},
+		{"his own token where any will do", get("limited", "limited", "/v2.0/ports"), false, "unauthorized"},
+		{"another's token where any will do", get("limited", "alice", "/v2.0/ports"), false, "unauthorized"},
+		{"another's token where any will do, within the rules", get("limited", "alice", "/v2.0/networks/1"), false, "limited"},
+		{"limited in the place of a service's", get("alice", "limited", "/v2.0/ports"), false, "unauthorized"},
+		{"a limited service", get("robot", "robot", "/v2.0/ports"), true, "unauthorized"},
+		{"a limited service that passes on what it may", get("alice", "robot", "/v2.0/networks"), true, "alice"},
+		{"rules without a rule", get("nothing", "", "/v2.0/networks"), true, "unauthorized"},
 	} {
 		got := "other error"
 		caller, err := world(c.required).Admit(t.Context(), c.show)

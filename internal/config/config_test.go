@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 	host, _ := os.Hostname()
 	want := Config{
 		StateDir: "/var/lib/weft", Host: host, Listen: netip.MustParseAddr("127.0.0.1"), NetworkPort: 9696, IdentityPort: 5000,
-		TokenTTL: time.Hour, ServiceToken: ServiceToken{Roles: []string{"service"}},
+		TokenTTL: time.Hour, ServiceToken: ServiceToken{Roles: []string{"service"}, Required: true},
 		Keystone: Keystone{Domain: "Default", Project: "service", InDomain: "Default", Region: "RegionOne",
 			Timeout: 10 * time.Second, CacheTime: 5 * time.Minute, Recheck: 10 * time.Second},
 		Physnets: map[string]string{},
@@ -135,7 +135,7 @@ connection = postgresql://weft:se#cret;%(x)s$y@db/weft?sslmode=disable
 [identity]
 token_ttl = 86400
 service_token_roles = service, nova
-service_token_roles_required = True
+service_token_roles_required = False
 url = https://keystone:5000/v3/
 www_authenticate_uri = https://cloud.example.org:5000/v3
 username = neutron
@@ -185,7 +185,7 @@ metadata_proxy_shared_secret = "s3 cret"
 	want.StateDir, want.Host, want.Listen, want.NetworkPort = "/srv/weft", "net-1", netip.MustParseAddr("::1"), 19696
 	want.BaseMAC, want.DNSDomain, want.AgentDownTime = weft.MAC{0xfa, 0x16, 0x3e, 0xaa}, "cloud.example.org.", 90*time.Second
 	want.PageLimit, want.Log = 1000, Log{Level: slog.LevelDebug, JSON: true}
-	want.ServiceToken = ServiceToken{Roles: []string{"service", "nova"}, Required: true}
+	want.ServiceToken = ServiceToken{Roles: []string{"service", "nova"}}
 	want.Keystone = Keystone{URL: "https://keystone:5000/v3", PublicURL: "https://cloud.example.org:5000/v3", Username: "neutron", Password: "se#cret",
 		Domain: "Users", Project: "services", InDomain: "Projects", Region: "north", CAFile: "/etc/ssl/ours.pem", Insecure: true,
 		Timeout: 3 * time.Second, CacheTime: time.Minute, Recheck: 5 * time.Second}

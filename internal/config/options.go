@@ -107,9 +107,11 @@ func identity() []option {
 			`Seconds that a token is good for.`},
 		{section, "service_token_roles", "service", read(func(c *Config) *[]string { return &c.ServiceToken.Roles }, list),
 			`Roles one of which makes the token in X-Service-Token that of a service. A
-request with such a token may show a user's token that has expired.`},
-		{section, "service_token_roles_required", "false", read(func(c *Config) *bool { return &c.ServiceToken.Required }, boolean),
-			`Whether requests are refused if the token in X-Service-Token has none of them.`},
+request with such a token may show a user's token that has expired, and the
+access rules of the user's application credential do not hold for it.`},
+		{section, "service_token_roles_required", "true", read(func(c *Config) *bool { return &c.ServiceToken.Required }, boolean),
+			`Whether requests are refused (401) if the token in X-Service-Token has none of
+them. If not, such a token counts for its roles (service_roles in policies) only.`},
 		{section, "url", "", read(func(c *Config) *string { return &c.Keystone.URL }, orNone(webURL)),
 			`A Keystone to validate tokens, such as http://controller:5000/v3. Then weft
 serves no identity API, bind_port and token_ttl mean nothing, and nothing is

@@ -12,7 +12,7 @@ import (
 // within reports whether rules of the caller's token allow the request. Any token
 // may be looked at.
 func (q *request) within(rules []weft.AccessRule) bool {
-	if len(rules) == 0 || q.r.Method == http.MethodGet && q.r.URL.Path == "/v3/auth/tokens" {
+	if rules == nil || q.r.Method == http.MethodGet && q.r.URL.Path == "/v3/auth/tokens" {
 		return true
 	}
 	return permits(rules, q.r)

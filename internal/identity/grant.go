@@ -27,7 +27,7 @@ type grant struct {
 	domain     *weft.Domain  // the project's, or of a domain's token
 	roles      []named
 	appCred    *weft.ApplicationCredential // that the token was made of
-	rules      []weft.AccessRule           // the only requests it is good for; none: all
+	rules      []weft.AccessRule           // the only requests it is good for; nil: all
 	caller     weft.Caller
 	subject    *authtoken.Subject // the same, as others need it
 }

@@ -53,7 +53,8 @@ func parse(data []byte) (*authtoken.Subject, error) {
 		c.Roles = append(c.Roles, r.Name)
 	}
 	s := &authtoken.Subject{Caller: c, Expires: t.ExpiresAt}
-	if t.AppCred != nil {
+	if t.AppCred != nil && t.AppCred.Rules != nil {
+		s.Rules = []weft.AccessRule{} // no rule is not the same as no rules
 		for _, r := range t.AppCred.Rules {
 			s.Rules = append(s.Rules, weft.AccessRule{Service: r.Service, Method: r.Method, Path: r.Path})
 		}

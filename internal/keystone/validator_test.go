@@ -30,6 +30,8 @@ func TestLook(t *testing.T) {
 		"system":   `{"token": {` + user + `, "system": {"all": true}, "roles": [{"id": "r", "name": "reader"}]}}`,
 		"limited": `{"token": {` + user + `, "project": {"id": "p", "name": "web"}, "application_credential": {"id": "a", "name": "ci", "restricted": true,
 			"access_rules": [{"id": "i", "service": "network", "method": "GET", "path": "/v2.0/networks"}]}}}`,
+		"without-rules": `{"token": {` + user + `, "project": {"id": "p", "name": "web"}, "application_credential": {"id": "a", "name": "ci"}}}`,
+		"no-rule":       `{"token": {` + user + `, "project": {"id": "p", "name": "web"}, "application_credential": {"id": "a", "name": "ci", "access_rules": []}}}`,
 	}
 	v := newValidator(t, configured(f, start()))
 	base := weft.Caller{UserID: "u", UserName: "alice", UserDomainID: "d"}
@@ -43,10 +45,11 @@ func TestLook(t *testing.T) {
 		"project": {Caller: with(func(c *weft.Caller) {
 			c.ProjectID, c.ProjectName, c.Roles = "p", "web", []string{"member", "reader"}
 		})},
-		"unscoped": {Caller: base},
-		"domain":   {Caller: with(func(c *weft.Caller) { c.DomainID, c.Roles = "x", []string{"admin"} })},
-		"system":   {Caller: with(func(c *weft.Caller) { c.System, c.Roles = true, []string{"reader"} })},
-		"limited":  {Caller: web, Rules: []weft.AccessRule{{Service: "network", Method: "GET", Path: "/v2.0/networks"}}},
+		"unscoped":      {Caller: base},
+		"domain":        {Caller: with(func(c *weft.Caller) { c.DomainID, c.Roles = "x", []string{"admin"} })},
+		"system":        {Caller: with(func(c *weft.Caller) { c.System, c.Roles = true, []string{"reader"} })},
+		"without-rules": {Caller: web}, "no-rule": {Caller: web, Rules: []weft.AccessRule{}},
+		"limited": {Caller: web, Rules: []weft.AccessRule{{Service: "network", Method: "GET", Path: "/v2.0/networks"}}},
 	} {
 		want.Expires = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 		got, err := v.Look(t.Context(), token, false)

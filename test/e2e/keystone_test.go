@@ -154,7 +154,6 @@ const weftConf = `[identity]
 url = ` + keystoneURL + `
 username = weft
 password = secret
-service_token_roles_required = true
 revocation_cache_time = 1
 token_cache_time = 3600
 `
@@ -312,6 +311,8 @@ func (w *keystoneTest) credentials() {
 	w.expect("what the rules allow", 200, "/v2.0/networks", token, "")
 	w.expect("what they do not", 401, "/v2.0/ports", token, "")
 	w.expect("what a service does for it", 200, "/v2.0/ports", token, w.serviceToken)
+	w.expect("itself in the place of the service's", 401, "/v2.0/ports", token, token)
+	w.expect("another member's in the place of the service's", 401, "/v2.0/ports", token, w.token)
 }
 
 func (w *keystoneTest) revoked() {
