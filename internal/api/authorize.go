@@ -195,6 +195,32 @@ func (r *served[T]) hiddenFrom(rq *httpRequest, doc []byte) ([]string, error) {
 	return hidden, nil
 }
 
+// tellable is the condition on the rows of which the caller may see an attribute, so
+// that no filter and no sort key tells what policy hides; without SQL it is all of
+// them. Of a rule that asks for more of a row than whose it is nothing is told.
+func (r *served[T]) tellable(rq *httpRequest, attr string) store.Cond {
+	rule, ok := rq.s.Policy.AttributeRule("get", r.rule(), attr)
+	if !ok || rq.caller.IsAdmin() {
+		return store.Cond{}
+	}
+	var whose, more bool // what the rule asks
+	own := func(name string) any {
+		if name == "project_id" || name == "tenant_id" {
+			whose = true
+			return rq.caller.ProjectID
+		}
+		more = true
+		return nil
+	}
+	switch admitted := rq.s.Policy.Allow(rule, rq.caller, own); {
+	case !admitted || more || whose && rq.caller.ProjectID == "":
+		return store.Where("1 = 0")
+	case whose:
+		return store.Eq("project_id", rq.caller.ProjectID)
+	}
+	return store.Cond{}
+}
+
 // judged reports whether the rule that says who may see a noun is an operator's own.
 // Then it is asked for every row; the built-in rules are conditions of the queries.
 func (r *served[T]) judged(rq *httpRequest) bool {

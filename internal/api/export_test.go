@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"iter"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -129,4 +130,22 @@ func (r *served[T]) noun() Noun {
 		n.Attrs = append(n.Attrs, NounAttr{a.Name, a.Required, a.Post, a.Put, a.Type.Name, a.Type.schema()})
 	}
 	return n
+}
+
+// SettableBy are the rules of the attributes of those names in all tables, where a
+// request can set them and the rule of the noun alone does not keep it from managers.
+func SettableBy(s *Server, attrs ...string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		manager := &weft.Caller{ProjectID: "p", Roles: []string{"manager", "member", "reader"}}
+		for _, c := range s.order {
+			noun := c.(interface{ rule() string }).rule()
+			for _, a := range c.table() {
+				for action, settable := range map[string]bool{"create_" + noun: a.Post, "update_" + noun: a.Put} {
+					if settable && slices.Contains(attrs, a.Name) && s.Policy.Allow(action, manager, func(string) any { return "p" }) && !yield(action+":"+a.Name) {
+						return
+					}
+				}
+			}
+		}
+	}
 }

@@ -28,7 +28,7 @@ func (r *served[T]) list(rq *httpRequest) error {
 	if err != nil {
 		return err
 	}
-	if err := r.sorting(rq.query(), &q); err != nil {
+	if err := r.sorting(rq, &q); err != nil {
 		return err
 	}
 	if err := r.mark(rq, &q); err != nil {
@@ -114,7 +114,9 @@ func (r *served[T]) query(rq *httpRequest) (store.Query, error) {
 	if err := r.filters(rq, &q); err != nil {
 		return q, err
 	}
-	q.Where = append(q.Where, r.tagFilters(params)...)
+	if tags := r.tagFilters(params); len(tags) > 0 {
+		q.Where = append(append(q.Where, tags...), r.tellable(rq, "tags"))
+	}
 	return q, nil
 }
 
@@ -145,7 +147,7 @@ func (r *served[T]) filters(rq *httpRequest, q *store.Query) error {
 			bad = append(bad, "'"+name+"'")
 			continue
 		}
-		q.Where = append(q.Where, cond)
+		q.Where = append(q.Where, cond, r.tellable(rq, name))
 	}
 	if len(bad) > 0 {
 		return badRequest("[%s] is invalid attribute for filtering", strings.Join(bad, ", "))
@@ -219,8 +221,10 @@ func (r *served[T]) tagFilters(params url.Values) []store.Cond {
 	return out
 }
 
-// sorting reads the sort keys. Each has a direction; empty ones are none.
-func (r *served[T]) sorting(params url.Values, q *store.Query) error {
+// sorting reads the sort keys. Each has a direction; empty ones are none, and so are
+// attributes that the caller may not see of every row.
+func (r *served[T]) sorting(rq *httpRequest, q *store.Query) error {
+	params := rq.query()
 	keys, dirs := nonEmpty(params["sort_key"]), nonEmpty(params["sort_dir"])
 	if len(keys) != len(dirs) {
 		return badRequest("The number of sort_keys and sort_dirs must be same")
@@ -238,6 +242,9 @@ func (r *served[T]) sorting(params url.Values, q *store.Query) error {
 		return badRequest("[%s] is invalid value for sort_dirs, valid value is 'asc' and 'desc'", bad)
 	}
 	for i, col := range columns {
+		if r.tellable(rq, keys[i]).SQL != "" {
+			continue
+		}
 		if col != "id" && !slices.Contains(columns[:i], col) { // of a key given twice the first counts
 			q.Sort = append(q.Sort, store.Order{Column: col, Desc: dirs[i] == "desc"})
 		}

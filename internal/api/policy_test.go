@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/weftnet/weft/internal/api"
+	"github.com/weftnet/weft/internal/policy"
 	"github.com/weftnet/weft/internal/store"
 	"github.com/weftnet/weft/internal/store/storetest"
 )
@@ -76,4 +78,66 @@ func TestOperatorsOwnRules(t *testing.T) {
 		sees("alice", "subnetpools")
 		answers("admin", "GET", "subnetpools/"+pool, 404)
 	})
+}
+
+// A rule that lets owners see an attribute lets them filter on it among what is
+// theirs; one that asks for more lets nobody.
+func TestFiltersOnWhatOwnersSee(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldRuled(t, db, map[string]string{
+			"get_network:provider:network_type": "rule:admin_or_owner",
+			"get_network:mtu":                   "role:admin or field:networks:shared=True",
+			"get_network:name":                  "rule:admin_or_owner",
+			"get_network:tags":                  "role:admin",
+		})
+		for user, body := range map[string]string{"alice": `{"network":{"name":"a"}}`, "admin": `{"network":{"name":"b","shared":true}}`} {
+			id := firstID(w.do(user, "POST", "/v2.0/networks", body, nil).Body.Bytes())
+			if rec := w.do(user, "PUT", "/v2.0/networks/"+id+"/tags/x", "", nil); rec.Code != 201 {
+				t.Fatalf("%d %s", rec.Code, rec.Body)
+			}
+		}
+		for _, c := range []struct {
+			user, query string
+			want        int
+		}{
+			{"alice", "", 2},
+			{"alice", "?provider:network_type=vxlan", 1},
+			{"bob", "", 1},
+			{"bob", "?provider:network_type=vxlan", 0},
+			{"admin", "?provider:network_type=vxlan", 2},
+			{"alice", "?mtu=1450", 0},
+			{"admin", "?mtu=1450", 2},
+			{"alice", "?tags=x", 0},
+			{"alice", "?not-tags=y", 0},
+			{"admin", "?not-tags=y", 2},
+		} {
+			rec := w.do(c.user, "GET", "/v2.0/networks"+c.query, "", nil)
+			var doc struct{ Networks []any }
+			if err := json.Unmarshal(rec.Body.Bytes(), &doc); err != nil || len(doc.Networks) != c.want {
+				t.Errorf("%s %s: %d networks, not %d: %s", c.user, c.query, len(doc.Networks), c.want, rec.Body)
+			}
+		}
+		by := func(user, order string) string {
+			return w.do(user, "GET", "/v2.0/networks?fields=id&sort_key=name&sort_dir="+order, "", nil).Body.String()
+		}
+		if by("alice", "asc") != by("alice", "desc") || by("admin", "asc") == by("admin", "desc") {
+			t.Error("what is hidden sorts, or what is shown does not")
+		}
+	})
+}
+
+// Only an operator's rule makes something everybody's: no table has an attribute for
+// it that anybody may set who may set the rest.
+func TestSharingHasRules(t *testing.T) {
+	rules, err := policy.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := api.NewServer(api.Config{Policy: rules})
+	testCloud().Register(s)
+	for rule := range api.SettableBy(s, "shared", "router:external") {
+		if !rules.Has(rule) || rules.Allow(rule, callers["mia"], func(string) any { return projectA }) {
+			t.Errorf("%s does not keep a project's manager from it", rule)
+		}
+	}
 }

@@ -92,7 +92,7 @@ func (r *served[T]) checkParams(rq *httpRequest) error {
 	if _, err := r.page(rq, &q); err != nil {
 		return err
 	}
-	return r.sorting(rq.query(), &q)
+	return r.sorting(rq, &q)
 }
 
 func (r *served[T]) prepare(rq *httpRequest) error {

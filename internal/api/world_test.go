@@ -22,8 +22,8 @@ import (
 	"github.com/weftnet/weft/internal/store"
 )
 
-// The projects of the world: alice is a member and rob a reader of A, bob is a
-// member of B.
+// The projects of the world: alice is a member, mia a manager and rob a reader of A,
+// bob is a member of B.
 const (
 	projectA     = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 	projectB     = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -35,6 +35,7 @@ const (
 var callers = map[string]*weft.Caller{
 	"admin": {UserID: "u-admin", ProjectID: projectAdmin, Roles: []string{"admin", "manager", "member", "reader"}},
 	"alice": {UserID: "u-alice", ProjectID: projectA, Roles: []string{"member", "reader"}},
+	"mia":   {UserID: "u-mia", ProjectID: projectA, Roles: []string{"manager", "member", "reader"}},
 	"rob":   {UserID: "u-rob", ProjectID: projectA, Roles: []string{"reader"}},
 	"bob":   {UserID: "u-bob", ProjectID: projectB, Roles: []string{"member", "reader"}},
 	"guest": {UserID: "u-guest", Roles: []string{"reader"}}, // no project

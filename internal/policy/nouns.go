@@ -161,7 +161,10 @@ func agents() []noun {
 
 func quality() []noun {
 	out := []noun{
-		mine("policy").writtenBy(adminOrManager).seenBy(adminOrReader + " or rule:shared_qos_policy").withTags(),
+		mine("policy").writtenBy(adminOrManager).seenBy(adminOrReader + " or rule:shared_qos_policy").withTags().with(
+			// Neutron leaves policies, and labels, to admins, and needs no rule for this.
+			attr{"shared", "cu", admin},
+		),
 		{name: "rule_type", get: reading},
 	}
 	for _, kind := range []string{"bandwidth_limit", "dscp_marking", "minimum_bandwidth", "minimum_packet_rate"} {
@@ -177,7 +180,7 @@ func others() []noun {
 		// Neutron's rule is for admins, but a project is shown its own quota without
 		// asking the rule; here the rule says so.
 		noun{name: "quota", get: adminOrReader, update: admin, delete: admin},
-		noun{name: "metering_label", create: adminOrManager, get: adminOrReader, delete: adminOrManager},
+		noun{name: "metering_label", create: adminOrManager, get: adminOrReader, delete: adminOrManager}.with(attr{"shared", "c", admin}),
 		noun{name: "metering_label_rule", create: adminOrManager, get: adminOrReader, delete: adminOrManager},
 		mine("log").writtenBy(adminOrManager).seenBy(adminOrManager),
 		noun{name: "loggable_resource", get: adminOrManager},
