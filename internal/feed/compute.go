@@ -187,6 +187,7 @@ func (c *computation) buildNetworks() error {
 		out := host.Network{ID: id, ProjectID: n.ProjectID, MTU: n.MTU, Segment: segment(n, c.physnets), Peers: peers[id]}
 		for _, s := range c.subnets[id] {
 			out.Subnets = append(out.Subnets, hostSubnet(s))
+			out.Subnets[len(out.Subnets)-1].Routed = routed(s, neighbours[id])
 		}
 		if served[id] {
 			out.Leases = c.leases(neighbours[id])
@@ -246,6 +247,15 @@ func hostSubnet(s *weft.Subnet) host.Subnet {
 		Routes: s.HostRoutes, RAMode: string(s.IPv6RAMode), AddrMode: string(s.IPv6AddressMode)}
 }
 
+// routed reports whether a router has the gateway's address of a subnet: one that is
+// attached elsewhere in it is nobody's way out.
+func routed(s *weft.Subnet, ports []*weft.Port) bool {
+	gateway := s.GatewayIP.Addr
+	return gateway.IsValid() && slices.ContainsFunc(ports, func(p *weft.Port) bool {
+		return p.RouterInterface() && slices.ContainsFunc(p.FixedIPs, func(ip weft.FixedIP) bool { return ip.SubnetID == s.ID && ip.IPAddress == gateway })
+	})
+}
+
 // neighbours are all ports of the given networks, wherever they are.
 func (c *computation) neighbours(networks map[string]bool) (map[string][]*weft.Port, error) {
 	elsewhere, err := c.findPorts(store.In("network_id", keysOf(networks)...), store.Where("t.host_id <> ?", c.host))
@@ -293,21 +303,18 @@ func (c *computation) addresses(p *weft.Port) []host.Address {
 	return out
 }
 
-// dhcp is the DHCP service of a network, if its DHCP port is here. It answers for
-// the metadata service too where no router of the network has a gateway address.
+// dhcp is the DHCP service of a network, if its DHCP port is here.
 func (c *computation) dhcp(network string, ports []*weft.Port) *host.DHCP {
 	var own *weft.Port
-	routed := false
 	for _, p := range ports {
 		if p.DeviceOwner == weft.OwnerDHCP && p.HostID == c.host {
 			own = p
 		}
-		routed = routed || p.RouterInterface()
 	}
 	if own == nil || c.off[weft.AgentDHCP] || !c.networks[network].AdminStateUp {
 		return nil
 	}
-	return &host.DHCP{PortID: own.ID, MAC: own.MAC, Addresses: c.addresses(own), Domain: c.domain, Metadata: !routed, Revision: own.Revision}
+	return &host.DHCP{PortID: own.ID, MAC: own.MAC, Addresses: c.addresses(own), Domain: c.domain, Revision: own.Revision}
 }
 
 // peers are the tunnel ends of other hosts behind which ports of this host's

@@ -97,7 +97,7 @@ func TestState(t *testing.T) {
 	want := &host.State{
 		Host: "h1",
 		Networks: []host.Network{{ID: "net", ProjectID: "p", MTU: 1450, Segment: host.Segment{Type: weft.TypeVXLAN, ID: 10}, Subnets: []host.Subnet{subnet},
-			DHCP: &host.DHCP{PortID: "dhcp", MAC: mac('2'), Addresses: at("10.0.0.2/24"), Domain: "example", Metadata: true, Revision: 1},
+			DHCP: &host.DHCP{PortID: "dhcp", MAC: mac('2'), Addresses: at("10.0.0.2/24"), Domain: "example", Revision: 1},
 			Leases: []host.Lease{
 				{PortID: "a", ProjectID: "p", Owner: "compute:nova", MAC: mac('5'), Addresses: at("10.0.0.5/24"), Hostname: "host-10-0-0-5"},
 				{PortID: "far", ProjectID: "p", Owner: "compute:nova", MAC: mac('6'), Addresses: at("10.0.0.6/24"), Hostname: "host-10-0-0-6"},

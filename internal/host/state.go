@@ -48,6 +48,7 @@ type Subnet struct {
 	ID         string
 	CIDR       netip.Prefix
 	Gateway    netip.Addr // invalid: none
+	Routed     bool       // a router has the gateway's address; told of a Network's subnets only, where its Leases are
 	EnableDHCP bool
 	DNS        []netip.Addr
 	Routes     []weft.Route
@@ -73,7 +74,6 @@ type DHCP struct {
 	MAC       weft.MAC
 	Addresses []Address // one per subnet it serves
 	Domain    string    // DNS search domain without trailing dot, e.g. "openstacklocal"
-	Metadata  bool      // also answer 169.254.169.254 here: no router does on this network
 	Revision  int64     // of the port, echoed in the Report
 }
 

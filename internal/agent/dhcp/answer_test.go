@@ -31,7 +31,7 @@ func network() *host.Network {
 		ID: "0a7b1f4e-0000-4000-8000-000000000001", MTU: 1450,
 		Subnets: []host.Subnet{
 			{
-				ID: "s1", CIDR: prefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.1"), EnableDHCP: true,
+				ID: "s1", CIDR: prefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.1"), Routed: true, EnableDHCP: true,
 				DNS:    []netip.Addr{netip.MustParseAddr("8.8.8.8"), netip.MustParseAddr("8.8.4.4")},
 				Routes: []weft.Route{{Destination: prefix("192.168.0.0/16"), NextHop: netip.MustParseAddr("10.0.0.9")}},
 			},
@@ -212,7 +212,16 @@ func TestOptions(t *testing.T) {
 			"siaddr": "11.0.0.2", "1": "255.255.240.0", "6": "11.0.0.2 ",
 			"12": "Web", "15": "openstacklocal", "26": "1450", "28": "11.0.15.255",
 			"51": "24h0m0s", "54": "11.0.0.2", "58": "12h0m0s", "59": "21h0m0s",
-			"121": "route to 10.0.0.0/24 via 0.0.0.0", "249": "as 121",
+			"121": "route to 10.0.0.0/24 via 0.0.0.0; route to 169.254.169.254/32 via 11.0.0.2", "249": "as 121",
+		}},
+		{"a gateway that no router is", func(n *host.Network) *host.Network {
+			n.Subnets[0].Routed = false
+			return n
+		}, "fa:16:3e:00:00:05", []dhcpv4.Modifier{dhcpv4.WithRequestedOptions(dhcpv4.OptionClasslessStaticRoute)}, map[string]string{
+			"siaddr": "10.0.0.2", "1": "255.255.255.0", "26": "1450", "28": "10.0.0.255",
+			"51": "24h0m0s", "54": "10.0.0.2", "58": "12h0m0s", "59": "21h0m0s",
+			"121": "route to 11.0.0.0/20 via 0.0.0.0; route to 192.168.0.0/16 via 10.0.0.9; " +
+				"route to 169.254.169.254/32 via 10.0.0.2; route to 0.0.0.0/0 via 10.0.0.1",
 		}},
 		{"only what was asked for", common, "fa:16:3e:00:00:05",
 			[]dhcpv4.Modifier{dhcpv4.WithRequestedOptions(dhcpv4.OptionRouter)}, map[string]string{
@@ -220,7 +229,6 @@ func TestOptions(t *testing.T) {
 				"51": "24h0m0s", "54": "10.0.0.2", "58": "12h0m0s", "59": "21h0m0s",
 			}},
 		{"isolated, no name servers wanted", func(n *host.Network) *host.Network {
-			n.DHCP.Metadata = true
 			n.Subnets[1].DNS = []netip.Addr{netip.IPv4Unspecified()}
 			return n
 		}, "fa:16:3e:00:00:06", []dhcpv4.Modifier{dhcpv4.WithRequestedOptions(dhcpv4.OptionDomainNameServer, dhcpv4.OptionClasslessStaticRoute)},

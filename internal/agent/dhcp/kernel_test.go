@@ -148,6 +148,7 @@ func made() []string {
 		"ip -n QDHCP link set NS up",
 		"ip -n QDHCP addr add 10.0.0.2/24 dev NS",
 		"ip -n QDHCP addr add 11.0.0.2/20 dev NS",
+		"ip -n QDHCP addr add 169.254.169.254/32 dev NS",
 		"ip -n QDHCP route replace default via 10.0.0.1 onlink dev NS",
 		"listen on NS in QDHCP",
 	}

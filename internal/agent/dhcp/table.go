@@ -233,11 +233,10 @@ func staticRoutes(n *host.Network, s *host.Subnet, server netip.Addr) (gateway n
 		}
 	}
 	metadata := netip.PrefixFrom(netip.MustParseAddr(metadataAddr), 32)
-	switch {
-	case n.DHCP.Metadata:
+	if s.Routed {
+		routes = append(routes, weft.Route{Destination: metadata, NextHop: s.Gateway})
+	} else {
 		routes = append(routes, weft.Route{Destination: metadata, NextHop: server})
-	case gateway.IsValid():
-		routes = append(routes, weft.Route{Destination: metadata, NextHop: gateway})
 	}
 	if len(routes) > 0 && gateway.IsValid() {
 		any4 := netip.PrefixFrom(netip.IPv4Unspecified(), 0)

@@ -44,9 +44,9 @@ func wiringOf(n *host.Network) wiring {
 			w.gateway = n.Subnets[i].Gateway
 		}
 	}
-	if n.DHCP.Metadata {
-		w.addresses = append(w.addresses, netip.PrefixFrom(netip.MustParseAddr(metadataAddr), 32))
-	}
+	// Also where guests are sent to a router for it: those that have a lease of before
+	// the router came know this way only.
+	w.addresses = append(w.addresses, netip.PrefixFrom(netip.MustParseAddr(metadataAddr), 32))
 	return w
 }
 

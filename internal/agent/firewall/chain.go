@@ -18,6 +18,9 @@ const (
 	mldReport2       = 143
 )
 
+// metadata is where guests ask who they are.
+var metadata = netip.MustParseAddr("169.254.169.254")
+
 // baseChains are what the kernel calls for bridged packets, in the order of their
 // way.
 func baseChains() []nft.Chain {
@@ -26,6 +29,13 @@ func baseChains() []nft.Chain {
 	toPort := nft.InSet("filtered", nft.OIF)
 	return []nft.Chain{
 		{Name: "pre", Hook: hook(nftables.ChainHookPrerouting, beforeInet), Rules: []nft.Rule{
+			// The metadata service knows who asks by his address.
+			{nft.L3Proto.Eq(etherIPv4), nft.IPDaddr.Is(nft.Addr(metadata)), nft.InSet("taps", nft.IIF),
+				nft.NotInSet("askers", nft.IIF, nft.EtherSaddr, nft.IPSaddr), nft.Drop},
+			// Of several tags the receiver takes off those without a VLAN, and we could
+			// not see what is behind.
+			{nft.L3Proto.Eq(etherVLAN), nft.VLANTag.LastBits(12, 0), nft.InSet("taps", nft.IIF), nft.Drop},
+			{nft.L3Proto.Eq(etherSVLAN), nft.VLANTag.LastBits(12, 0), nft.InSet("taps", nft.IIF), nft.Drop},
 			{nft.SetMarkFrom("zones", nft.IIF)},
 			// What goes to the host, or through it, is the host's to track: its own
 			// rules and translations look in its own zone.

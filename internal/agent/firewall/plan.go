@@ -61,23 +61,26 @@ type site struct {
 // plan is the tables of a host in a State, in the order in which they are to be in
 // force.
 func plan(s *host.State, at site, t tracker) []nft.Table {
-	filter := planFilter(s, devices(s, at.physnets), closedDevices(s, at.physnets), at)
-	return t.add(filter)
+	return t.add(planFilter(s, at))
 }
 
-func planFilter(s *host.State, devs, closed []device, at site) nft.Table {
+func planFilter(s *host.State, at site) nft.Table {
 	f := newFilter(s)
-	for _, d := range devs {
+	for _, d := range devices(s, at.physnets) {
 		f.zones.put(d.mark(at.zones), nft.Name(d.name))
 		if mac, ok := at.bridges[d.network]; ok {
 			f.tohost.add(nft.Name(d.name), nft.MAC(mac))
 		}
 	}
-	for _, d := range closed {
+	for _, d := range closedDevices(s, at.physnets) {
 		f.nohost.add(nft.Name(d.name))
+	}
+	for _, d := range taps(s) {
+		f.taps.add(nft.Name(d.name))
 	}
 	stateless := statelessGroups(s)
 	for i := range s.Ports {
+		f.asker(&s.Ports[i])
 		if filtered(&s.Ports[i]) {
 			f.port(&s.Ports[i], anyOf(s.Ports[i].Groups, stateless))
 		}
@@ -86,7 +89,7 @@ func planFilter(s *host.State, devs, closed []device, at site) nft.Table {
 	t := nft.Table{Family: nft.Bridge, Name: filterTable, Chains: append(baseChains(), spoofChains()...)}
 	t.Chains = append(t.Chains, f.arp, f.nd, f.ip4, f.ip6, egress(), ingress())
 	t.Chains = append(t.Chains, f.combo...)
-	for _, s := range []*set{&f.zones, &f.tohost, &f.nohost, &f.filtered, &f.stateful, &f.stateless, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
+	for _, s := range []*set{&f.taps, &f.askers, &f.zones, &f.tohost, &f.nohost, &f.filtered, &f.stateful, &f.stateless, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
 		t.Sets = append(t.Sets, s.Set)
 	}
 	t.Sets = append(t.Sets, f.members...)
@@ -113,7 +116,7 @@ type filter struct {
 	state    *host.State
 	compiler *compiler
 
-	zones, tohost, nohost, filtered, stateful, stateless, macs, macOnly, senders4, senders6, out, in set
+	taps, askers, zones, tohost, nohost, filtered, stateful, stateless, macs, macOnly, senders4, senders6, out, in set
 
 	arp, nd, ip4, ip6 nft.Chain // senders that are prefixes
 
@@ -125,6 +128,8 @@ type filter struct {
 func newFilter(s *host.State) *filter {
 	return &filter{
 		state: s, compiler: newCompiler(s), combos: map[string][]string{},
+		taps:      newSet("taps", nft.IfName),
+		askers:    newSet("askers", nft.IfName, nft.Ether, nft.IPv4),
 		zones:     newMap("zones", &lookupMark),
 		tohost:    newSet("tohost", nft.IfName, nft.Ether),
 		nohost:    newSet("nohost", nft.IfName),
@@ -141,6 +146,16 @@ func newFilter(s *host.State) *filter {
 		nd:        nft.Chain{Name: "pairs-nd"},
 		ip4:       nft.Chain{Name: "pairs-ip4"},
 		ip6:       nft.Chain{Name: "pairs-ip6"},
+	}
+}
+
+// asker lets a port ask for metadata: under its own addresses and no others that it
+// may send from, and so also where it is not filtered.
+func (f *filter) asker(p *host.Port) {
+	for _, a := range p.Addresses {
+		if a.Is4() {
+			f.askers.add(nft.Name(host.TapName(p.ID)), nft.MAC(p.MAC), nft.Addr(a))
+		}
 	}
 }
 

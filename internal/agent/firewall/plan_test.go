@@ -247,6 +247,8 @@ func TestOneMorePort(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
+		`add element taps { "tap000003e8-e8" }`,
+		`add element askers { "tap000003e8-e8" . fa:16:3e:00:03:e8 . 10.1.3.232 }`,
 		`add element zones { "tap000003e8-e8" : 0x7700e36c }`,
 		`add element nohost { "tap000003e8-e8" }`,
 		`add element filtered { "tap000003e8-e8" }`,

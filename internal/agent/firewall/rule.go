@@ -25,6 +25,9 @@ const (
 	etherIPv4 = 0x0800
 	etherARP  = 0x0806
 	etherIPv6 = 0x86dd
+
+	etherVLAN  = 0x8100
+	etherSVLAN = 0x88a8
 )
 
 func hasPorts(protocol int) bool {

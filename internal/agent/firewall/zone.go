@@ -108,15 +108,21 @@ func hostMayBeOn(s host.Segment) bool {
 // allDevices is everything that belongs on the bridges.
 func allDevices(s *host.State, physnets map[string]string) []device {
 	var out []device
-	add := func(network, name string, stateless bool) {
-		if name != "" {
-			out = append(out, device{name, network, stateless})
-		}
-	}
 	for i := range s.Networks {
 		n := &s.Networks[i]
-		add(n.ID, uplink(n.Segment, physnets), false)
-		if n.DHCP != nil {
+		if name := uplink(n.Segment, physnets); name != "" {
+			out = append(out, device{name, n.ID, false})
+		}
+	}
+	return append(out, taps(s)...)
+}
+
+// taps is what of this host belongs on the bridges: of services, routers and instances.
+func taps(s *host.State) []device {
+	var out []device
+	add := func(network, name string, stateless bool) { out = append(out, device{name, network, stateless}) }
+	for i := range s.Networks {
+		if n := &s.Networks[i]; n.DHCP != nil {
 			add(n.ID, host.TapName(n.DHCP.PortID), false)
 		}
 	}

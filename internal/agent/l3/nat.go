@@ -15,7 +15,11 @@ import (
 // MetadataPort is where the metadata service listens in a router's namespace.
 const MetadataPort = 9697
 
-var metadataAddr = netip.MustParseAddr("169.254.169.254")
+// metadata is where guests ask for the service.
+var metadata = netip.MustParseAddrPort("169.254.169.254:80")
+
+// asked is the mark of packets to there while they are in the router's namespace.
+const asked = 0x77000169
 
 // Maps of the table: one element in each for a floating IP.
 const (
@@ -77,13 +81,20 @@ func tableOf(r *host.Router) nft.Table {
 	nat := func(name string, hook *nftables.ChainHook, priority *nftables.ChainPriority, rules ...nft.Rule) nft.Chain {
 		return nft.Chain{Name: name, Hook: &nft.Hook{Type: nftables.ChainTypeNAT, Num: hook, Priority: int32(*priority)}, Rules: rules}
 	}
+	filter := func(name string, hook *nftables.ChainHook, priority int32, rules ...nft.Rule) nft.Chain {
+		return nft.Chain{Name: name, Hook: &nft.Hook{Type: nftables.ChainTypeFilter, Num: hook, Priority: priority}, Rules: rules}
+	}
+	metadataAddr := nft.IPDaddr.Is(nft.Addr(metadata.Addr()))
+	question := nft.Rule{nft.IIF.IfPrefix(internalPrefix), metadataAddr, nft.L4Proto.Eq(tcp), nft.DPort.Eq(int(metadata.Port()))}
 	t := nft.Table{Family: nft.IP, Name: tableName, Sets: sets, Chains: []nft.Chain{
-		{Name: "input", Hook: &nft.Hook{Type: nftables.ChainTypeFilter, Num: nftables.ChainHookInput, Priority: int32(*nftables.ChainPriorityFilter)}, Rules: []nft.Rule{
-			// The service knows who asks by the way there; nobody is to come by another.
-			{nft.L4Proto.Eq(tcp), nft.DPort.Eq(MetadataPort), nft.Translated(false), nft.Drop},
-		}},
+		// The service knows who asks by the way there; nobody is to come by another, nor
+		// be sent on to somebody else.
+		filter("asking", nftables.ChainHookPrerouting, beforeNAT, append(question[:4:4], nft.SetMark(asked))),
+		filter("input", nftables.ChainHookInput, int32(*nftables.ChainPriorityFilter),
+			nft.Rule{nft.L4Proto.Eq(tcp), nft.DPort.Eq(MetadataPort), nft.MetaMark.IsNot(nft.Number(asked)), nft.Drop}),
+		filter("forward", nftables.ChainHookForward, int32(*nftables.ChainPriorityFilter), nft.Rule{metadataAddr, nft.Drop}),
 		nat("prerouting", nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest,
-			nft.Rule{nft.IIF.IfPrefix(internalPrefix), nft.IPDaddr.Is(nft.Addr(metadataAddr)), nft.L4Proto.Eq(tcp), nft.DPort.Eq(80), nft.Redirect(MetadataPort)},
+			append(question[:4:4], nft.Redirect(MetadataPort)),
 			nft.Rule{nft.DNATFrom(inMap)}),
 		nat("output", nftables.ChainHookOutput, nftables.ChainPriorityNATDest, nft.Rule{nft.DNATFrom(inMap)}),
 		nat("postrouting", nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, sourceRules(r)...),

@@ -178,9 +178,17 @@ func TestTable(t *testing.T) {
     10.0.0.5 : 10.62.227.21
     11.0.0.5 : 10.62.227.20
   }
+  chain asking {
+    type filter hook 0 priority -150
+    iifname "qr-"* ip daddr 169.254.169.254 meta l4proto 6 th dport 80 meta mark set 0x77000169
+  }
   chain input {
     type filter hook 1 priority 0
-    meta l4proto 6 th dport 9697 ct status ! dnat drop
+    meta l4proto 6 th dport 9697 meta mark != 0x77000169 drop
+  }
+  chain forward {
+    type filter hook 2 priority 0
+    ip daddr 169.254.169.254 drop
   }
   chain prerouting {
     type nat hook 0 priority -100

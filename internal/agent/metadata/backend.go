@@ -19,7 +19,7 @@ import (
 // of the proxy and checks the signature.
 type Backend struct {
 	secret    string
-	instances atomic.Pointer[map[string]*instance]
+	instances atomic.Pointer[map[caller]*instance]
 }
 
 // instance is a device with its ports on the networks of this host.
@@ -40,14 +40,14 @@ type attachment struct {
 // NewBackend makes a Backend that knows nobody yet.
 func NewBackend(secret string) *Backend {
 	b := &Backend{secret: secret}
-	b.instances.Store(&map[string]*instance{})
+	b.instances.Store(&map[caller]*instance{})
 	return b
 }
 
 // Update replaces what the Backend knows. It keeps references into s, which the
 // caller must not change any more.
 func (b *Backend) Update(s *host.State) {
-	found := map[string]*instance{}
+	found := map[caller]*instance{}
 	for i := range s.Networks {
 		n := &s.Networks[i]
 		for j := range n.Leases {
@@ -67,11 +67,12 @@ func isInstance(l *host.Lease) bool {
 	return l.DeviceID != "" && !strings.HasPrefix(l.Owner, "network:")
 }
 
-func add(found map[string]*instance, n *host.Network, l *host.Lease) {
-	in := found[l.DeviceID]
+func add(found map[caller]*instance, n *host.Network, l *host.Lease) {
+	who := caller{device: l.DeviceID, project: l.ProjectID}
+	in := found[who]
 	if in == nil {
 		in = &instance{id: l.DeviceID, project: l.ProjectID}
-		found[l.DeviceID] = in
+		found[who] = in
 	}
 	if in.hostname == "" {
 		in.hostname = l.Hostname
@@ -96,8 +97,8 @@ func (b *Backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Invalid proxy request signature.", http.StatusForbidden)
 		return
 	}
-	in := (*b.instances.Load())[id]
-	if in == nil || in.project != project {
+	in := (*b.instances.Load())[caller{device: id, project: project}]
+	if in == nil {
 		http.NotFound(w, r)
 		return
 	}

@@ -14,8 +14,7 @@ import (
 	"github.com/weftnet/weft/internal/dataplane/netns"
 )
 
-// Limits of one namespace. They are per namespace so that no network can use up
-// what others need.
+// Limits of one interface, so that no network can use up what others need.
 const (
 	maxConns      = 1024
 	maxHeader     = 16 << 10
@@ -23,30 +22,36 @@ const (
 	totalTimeout  = upstreamTimeout + 2*time.Second
 )
 
-// listener serves one namespace.
+// listener serves one interface of a namespace.
 type listener struct {
 	id     uint64 // of the namespace: a new one by the same name hears nothing of ours
+	raw    syscall.RawConn
 	proxy  *proxy
 	server *http.Server
 	done   chan struct{} // closed when the server has ended
 }
 
-// listen opens a listener in a namespace and starts to serve. The address need
-// not exist there yet.
-func listen(ctx context.Context, ns, address string, p *proxy) (*listener, error) {
-	id, err := netns.ID(ns)
+// listen opens a listener at an interface and starts to serve. The address need not
+// exist there yet.
+func listen(ctx context.Context, at door, address string, p *proxy) (*listener, error) {
+	id, err := netns.ID(at.namespace)
 	if err != nil {
 		return nil, err
 	}
 	var sock net.Listener
-	err = netns.Do(ns, func() error {
-		sock, err = (&net.ListenConfig{Control: freebind}).Listen(ctx, "tcp4", address)
+	err = netns.Do(at.namespace, func() error {
+		sock, err = (&net.ListenConfig{Control: onLink(at.device)}).Listen(ctx, "tcp4", address)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	l := &listener{id: id, proxy: p, done: make(chan struct{}), server: &http.Server{
+	raw, err := sock.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		sock.Close()
+		return nil, err
+	}
+	l := &listener{id: id, raw: raw, proxy: p, done: make(chan struct{}), server: &http.Server{
 		Handler:           p,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       totalTimeout,
@@ -65,16 +70,23 @@ func (l *listener) serve(sock net.Listener) {
 	}
 }
 
-// stale reports whether the listener cannot be reached any more by the namespace
-// of that name.
-func (l *listener) stale(ns string) bool {
+// stale reports whether the listener cannot be reached any more by the interface of
+// that name.
+func (l *listener) stale(at door) bool {
 	select {
 	case <-l.done:
 		return true
 	default:
 	}
-	id, err := netns.ID(ns)
-	return err != nil || id != l.id
+	id, err := netns.ID(at.namespace)
+	return err != nil || id != l.id || l.device() != at.device
+}
+
+// device is the name of the interface that the listener is bound to, empty when that
+// is no more.
+func (l *listener) device() (name string) {
+	l.raw.Control(func(fd uintptr) { name, _ = unix.GetsockoptString(int(fd), unix.SOL_SOCKET, unix.SO_BINDTODEVICE) })
+	return name
 }
 
 func (l *listener) close() {
@@ -82,13 +94,19 @@ func (l *listener) close() {
 	<-l.done
 }
 
-// freebind allows an address that the interface gets only later.
-func freebind(_, _ string, c syscall.RawConn) error {
-	var err error
-	if e := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) }); e != nil {
-		return e
+// onLink binds a socket to an interface, and what it says to the link there. The
+// address it listens on may come only later.
+func onLink(device string) func(network, address string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) error {
+		var err error
+		e := c.Control(func(fd uintptr) {
+			err = errors.Join(
+				unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1),
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DONTROUTE, 1),
+				unix.BindToDevice(int(fd), device))
+		})
+		return errors.Join(e, err)
 	}
-	return err
 }
 
 // limited accepts no more connections than it has slots.

@@ -31,7 +31,8 @@ func Sign(secret, instance string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// caller is who stands behind an address.
+// caller is who stands behind an address: a device of a project. Anybody can name
+// his port's device as another's is named.
 type caller struct {
 	device, project string
 }
@@ -40,7 +41,7 @@ type caller struct {
 // maps to the zero caller: nobody can tell whose request it is.
 type callers map[netip.Addr]caller
 
-// proxy serves one namespace.
+// proxy serves one interface.
 type proxy struct {
 	log    *slog.Logger
 	secret string

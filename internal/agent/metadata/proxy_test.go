@@ -25,7 +25,7 @@ func state() *host.State {
 		Host: "h1",
 		Networks: []host.Network{
 			{
-				ID: "net-a", MTU: 1450, DHCP: &host.DHCP{PortID: "dhcp-a", Domain: "openstacklocal", Metadata: true},
+				ID: "net-a", MTU: 1450, DHCP: &host.DHCP{PortID: "dhcp-a", Domain: "openstacklocal"},
 				Subnets: []host.Subnet{{ID: "sa", CIDR: netip.MustParsePrefix("10.0.0.0/24"), EnableDHCP: true}},
 				Leases: []host.Lease{
 					{PortID: "port-a1", DeviceID: "inst-1", ProjectID: "proj-1", MAC: weft.MAC{2, 0, 0, 0, 0, 1}, Hostname: "web", Addresses: addr("10.0.0.5/24", "sa")},
@@ -42,14 +42,26 @@ func state() *host.State {
 				},
 			},
 		},
-		Routers: []host.Router{{ID: "r1", Interfaces: []host.RouterPort{{PortID: "port-b2", NetworkID: "net-b"}}}},
+		Routers: []host.Router{{ID: "r1", ProjectID: "proj-1", Interfaces: []host.RouterPort{interfaceOn("port-b2", "net-b", "sb", "20.0.0.1/24", "20.0.0.1")}}},
 	}
 }
 
-// newProxy serves the namespace of the given networks, from next.
-func newProxy(next http.Handler, networks ...string) *proxy {
+// interfaceOn is a router's interface in a subnet with a gateway.
+func interfaceOn(port, network, subnet, addr, gateway string) host.RouterPort {
+	p := netip.MustParsePrefix(addr)
+	return host.RouterPort{PortID: port, NetworkID: network, Addresses: []host.Address{{SubnetID: subnet, Prefix: p}},
+		Subnets: []host.Subnet{{ID: subnet, CIDR: p.Masked(), Gateway: netip.MustParseAddr(gateway)}}}
+}
+
+var (
+	dhcpDoor   = door{"qdhcp-net-a", "ns-dhcp-a"}
+	routerDoor = door{"qrouter-r1", "qr-port-b2"}
+)
+
+// newProxy serves a door of a state, from next.
+func newProxy(next http.Handler, s *host.State, at door) *proxy {
 	p := &proxy{log: slog.New(slog.DiscardHandler), secret: secret, next: next}
-	known := callersOf(state(), networks)
+	known := endpoints(s)[at].known
 	p.known.Store(&known)
 	return p
 }
@@ -73,7 +85,7 @@ func TestProxyVouchesForTheCallerOnly(t *testing.T) {
 		headerSignature: {Sign("guess", "inst-2")}, "X-Metadata-Provider": {"p"},
 		"x-instance-id": {"inst-2"}, "Accept": {"text/plain"},
 	}
-	ask(newProxy(seen, "net-a"), "GET", "/latest", "10.0.0.5:40000", forged)
+	ask(newProxy(seen, state(), dhcpDoor), "GET", "/latest", "10.0.0.5:40000", forged)
 	want := http.Header{}
 	want.Set("Accept", "text/plain")
 	want.Set("X-Forwarded-For", "10.0.0.5")
@@ -88,24 +100,78 @@ func TestProxyVouchesForTheCallerOnly(t *testing.T) {
 
 func TestProxyKnowsExactlyOne(t *testing.T) {
 	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get(headerInstance)) })
+	twice, elsewhere := state(), state()
+	n := &twice.Networks[0]
+	n.Leases = append(n.Leases, n.Leases[0])
+	elsewhere.Networks[1].Leases[0].Addresses[0].SubnetID = "another"
 	tests := []struct {
-		name     string
-		networks []string
-		from     string
-		want     int
+		name  string
+		state *host.State
+		at    door
+		from  string
+		want  int
 	}{
-		{"an instance", []string{"net-a"}, "10.0.0.5:1", 200},
-		{"mapped address", []string{"net-a"}, "[::ffff:10.0.0.5]:1", 200},
-		{"nobody", []string{"net-a"}, "10.0.0.99:1", 404},
-		{"port without device", []string{"net-a"}, "10.0.0.7:1", 404},
-		{"instance of another network", []string{"net-b"}, "10.0.0.5:1", 404},
-		{"two ports with the address", []string{"net-a", "net-a"}, "10.0.0.5:1", 404},
-		{"either network of a router", []string{"net-a", "net-b"}, "20.0.0.5:1", 200},
+		{"an instance", state(), dhcpDoor, "10.0.0.5:1", 200},
+		{"mapped address", state(), dhcpDoor, "[::ffff:10.0.0.5]:1", 200},
+		{"nobody", state(), dhcpDoor, "10.0.0.99:1", 404},
+		{"port without device", state(), dhcpDoor, "10.0.0.7:1", 404},
+		{"instance of another network", state(), routerDoor, "10.0.0.5:1", 404},
+		{"two ports with the address", twice, dhcpDoor, "10.0.0.5:1", 404},
+		{"behind a router", state(), routerDoor, "20.0.0.5:1", 200},
+		{"the router itself", state(), routerDoor, "20.0.0.1:1", 404},
+		{"in a subnet that the router is not in", elsewhere, routerDoor, "20.0.0.5:1", 404},
 	}
 	for _, tt := range tests {
-		if got := ask(newProxy(ok, tt.networks...), "GET", "/", tt.from, nil).Code; got != tt.want {
+		if got := ask(newProxy(ok, tt.state, tt.at), "GET", "/", tt.from, nil).Code; got != tt.want {
 			t.Errorf("%s: status %d, want %d", tt.name, got, tt.want)
 		}
+	}
+}
+
+// A router answers those whose gateway it is. Of others that are in a subnet with it
+// it knows only its own project's: anybody may attach his router to a shared network.
+func TestRouterBesideTheGateway(t *testing.T) {
+	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {})
+	for _, tt := range []struct {
+		address, project string
+		want             int
+	}{
+		{"20.0.0.1/24", "proj-1", 200},
+		{"20.0.0.1/24", "thief", 200}, // gateway of all there
+		{"20.0.0.50/24", "proj-1", 200},
+		{"20.0.0.50/24", "thief", 404},
+		{"20.0.0.50/24", "", 404},
+	} {
+		s := state()
+		s.Routers[0].ProjectID = tt.project
+		s.Routers[0].Interfaces[0] = interfaceOn("port-b2", "net-b", "sb", tt.address, "20.0.0.1")
+		if got := ask(newProxy(ok, s, routerDoor), "GET", "/", "20.0.0.5:1", nil).Code; got != tt.want {
+			t.Errorf("a router of %q at %s: status %d, want %d", tt.project, tt.address, got, tt.want)
+		}
+	}
+}
+
+// A port that names another project's instance as its device is neither that instance
+// nor a part of it.
+func TestDeviceOfAnotherProject(t *testing.T) {
+	s := state()
+	n := &s.Networks[0]
+	n.Leases = append([]host.Lease{{PortID: "port-a0", DeviceID: "inst-2", ProjectID: "thief", Hostname: "thief",
+		Addresses: []host.Address{{SubnetID: "sa", Prefix: netip.MustParsePrefix("10.0.0.9/24")}}}}, n.Leases...)
+	b := NewBackend(secret)
+	b.Update(s)
+	get := func(from, path string) string {
+		w := ask(newProxy(b, s, dhcpDoor), "GET", path, from, nil)
+		return w.Header().Get(headerTenant) + " " + w.Body.String()
+	}
+	if got, want := get("10.0.0.6:1", "/latest/meta-data/hostname"), "proj-2 host-10-0-0-6.openstacklocal"; got != want {
+		t.Errorf("the instance is told %q, want %q", got, want)
+	}
+	if got, want := get("10.0.0.6:1", "/latest/meta-data/network/interfaces/macs/"), "proj-2 02:00:00:00:00:02/"; got != want {
+		t.Errorf("the instance's ports are %q, want %q", got, want)
+	}
+	if got, want := get("10.0.0.9:1", "/latest/meta-data/hostname"), "thief thief.openstacklocal"; got != want {
+		t.Errorf("the other is told %q, want %q", got, want)
 	}
 }
 
@@ -124,7 +190,7 @@ func TestNovaStatuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := ask(newProxy(n, "net-a"), "POST", "/openstack/latest/a%2Fb?x=1", "10.0.0.5:1", nil)
+		w := ask(newProxy(n, state(), dhcpDoor), "POST", "/openstack/latest/a%2Fb?x=1", "10.0.0.5:1", nil)
 		upstream.Close()
 		if w.Code != want {
 			t.Errorf("Nova's %d became %d, want %d", from, w.Code, want)
@@ -140,7 +206,7 @@ func TestNovaNotReached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := ask(newProxy(n, "net-a"), "GET", "/", "10.0.0.5:1", nil).Code; got != 500 {
+	if got := ask(newProxy(n, state(), dhcpDoor), "GET", "/", "10.0.0.5:1", nil).Code; got != 500 {
 		t.Errorf("status %d", got)
 	}
 	for _, bad := range []string{"", "nova:8775", "ftp://x", "http://", "http://%zz"} {
@@ -168,7 +234,7 @@ func TestBackendDocuments(t *testing.T) {
 		{"10.0.0.6:1", "/openstack/latest/network_data.json", `{"links":[{"id":"tapport-a2","vif_id":"port-a2","type":"bridge","mtu":1450,"ethernet_mac_address":"02:00:00:00:00:02"}],"networks":[{"id":"network0","link":"tapport-a2","type":"ipv4_dhcp","network_id":"net-a"}],"services":[]}`},
 	}
 	for _, tt := range tests {
-		w := ask(newProxy(b, "net-a"), "GET", tt.path, tt.from, nil)
+		w := ask(newProxy(b, state(), dhcpDoor), "GET", tt.path, tt.from, nil)
 		if w.Code != 200 || w.Body.String() != tt.want {
 			t.Errorf("%s: %d %q, want %q", tt.path, w.Code, w.Body, tt.want)
 		}
@@ -177,14 +243,14 @@ func TestBackendDocuments(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/nothing", "/latest/user-data", "/latest/meta-data/x", "/openstack/2000-01-01", "/openstack/latest/meta_data.json/x"} {
-		if w := ask(newProxy(b, "net-a"), "GET", path, "10.0.0.5:1", nil); w.Code != 404 {
+		if w := ask(newProxy(b, state(), dhcpDoor), "GET", path, "10.0.0.5:1", nil); w.Code != 404 {
 			t.Errorf("%s: status %d", path, w.Code)
 		}
 	}
-	if w := ask(newProxy(b, "net-a"), "GET", "/", "10.0.0.5:1", nil); !strings.HasSuffix(w.Body.String(), "\nlatest") {
+	if w := ask(newProxy(b, state(), dhcpDoor), "GET", "/", "10.0.0.5:1", nil); !strings.HasSuffix(w.Body.String(), "\nlatest") {
 		t.Errorf("versions: %q", w.Body)
 	}
-	if w := ask(newProxy(b, "net-a"), "PUT", "/", "10.0.0.5:1", nil); w.Code != 405 {
+	if w := ask(newProxy(b, state(), dhcpDoor), "PUT", "/", "10.0.0.5:1", nil); w.Code != 405 {
 		t.Errorf("PUT: status %d", w.Code)
 	}
 }
@@ -221,7 +287,7 @@ func FuzzBackend(f *testing.F) {
 	}
 	b := NewBackend(secret)
 	b.Update(state())
-	in := (*b.instances.Load())["inst-1"]
+	in := (*b.instances.Load())[caller{"inst-1", "proj-1"}]
 	f.Fuzz(func(t *testing.T, path string) {
 		body, kind, ok := in.document(path, "10.0.0.5")
 		if ok && (len(body) == 0 || kind == "") {

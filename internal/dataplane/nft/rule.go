@@ -40,10 +40,12 @@ var (
 	OIF        = metaField("oifname", expr.MetaKeyOIFNAME, 16)
 	MetaMark   = metaField("meta mark", expr.MetaKeyMARK, 4)
 	L4Proto    = metaField("meta l4proto", expr.MetaKeyL4PROTO, 1)
+	L3Proto    = metaField("meta protocol", expr.MetaKeyPROTOCOL, 2) // behind a VLAN tag, if there is one
 	NFProto    = metaField("meta nfproto", expr.MetaKeyNFPROTO, 1)
 	EtherSaddr = payload("ether saddr", expr.PayloadBaseLLHeader, 6, 6)
 	EtherDaddr = payload("ether daddr", expr.PayloadBaseLLHeader, 0, 6)
 	EtherType  = payload("ether type", expr.PayloadBaseLLHeader, 12, 2)
+	VLANTag    = payload("vlan tag", expr.PayloadBaseLLHeader, 14, 2) // priority and id
 	ARPSHA     = payload("arp saddr ether", expr.PayloadBaseNetworkHeader, 8, 6)
 	ARPSPA     = payload("arp saddr ip", expr.PayloadBaseNetworkHeader, 14, 4)
 	ARPFormat  = payload("arp htype . ptype . hlen . plen", expr.PayloadBaseNetworkHeader, 0, 6)
@@ -100,6 +102,13 @@ func (f Field) In(p netip.Prefix) Part {
 	}
 	return Part{f.text + " " + p.String(), []expr.Any{f.load(1), f.mask(1, p.Bits()),
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: p.Addr().AsSlice()}}}
+}
+
+// LastBits matches a field whose last bits are a number.
+func (f Field) LastBits(bits, n int) Part {
+	return Part{fmt.Sprintf("%s & 0x%x == %d", f.text, 1<<bits-1, n), []expr.Any{f.load(1),
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: uint32(f.size), Mask: f.num(1<<bits - 1), Xor: make([]byte, f.size)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: f.num(n)}}}
 }
 
 // mask clears in a register all but the first bits of the field.
