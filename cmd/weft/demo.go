@@ -22,7 +22,7 @@ func demoCommand() *cobra.Command {
 			if err := joined(stateDir(dir)); err != nil {
 				return err
 			}
-			d, err := newDemo(cmd.Context(), stateDir(dir), host, physnet)
+			d, err := newDemo(cmd.Context(), stateDir(dir), stateDir(dir).hostName(host), physnet)
 			if err != nil {
 				return err
 			}
@@ -34,7 +34,7 @@ func demoCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&dir, "state-dir", defaultStateDir(), "folder of the running weft")
-	f.StringVar(&host, "host", hostname(), "name of this host")
+	f.StringVar(&host, "host", "", "name of this host, as in binding:host_id (default: that of the running weft)")
 	f.StringVar(&physnet, "physnet", standInPhysnet, "physical network of the external network")
 	f.BoolVar(&remove, "delete", false, "take everything away again")
 	return cmd

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -21,6 +22,7 @@ import (
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/authtoken"
 	"github.com/weftnet/weft/internal/config"
+	"github.com/weftnet/weft/internal/dataplane/hostlock"
 	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/feed"
 	"github.com/weftnet/weft/internal/host"
@@ -236,9 +238,15 @@ func (m *machine) announce() {
 
 // cleanUp removes what weft has made on this host.
 func cleanUp(ctx context.Context, cfg config.Config) error {
-	if pid, _, err := stateDir(cfg.StateDir).running(); err == nil {
-		return fmt.Errorf("weft still runs as process %d: stop it first", pid)
+	unlock, err := lockHost(stateDir(cfg.StateDir))
+	var held *hostlock.HeldError
+	if errors.As(err, &held) {
+		return fmt.Errorf("weft still runs as process %d, with state directory %s: stop it first", held.Holder.PID, held.Holder.StateDir)
 	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	root, err := link.Open()
 	if err != nil {
 		return err

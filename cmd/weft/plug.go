@@ -46,7 +46,7 @@ func plugCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := plugPort(ctx, c, port, host, plug.Spec{Namespace: ns, Device: device, Tap: tap})
+			p, err := plugPort(ctx, c, port, stateDir(dir).hostName(host), plug.Spec{Namespace: ns, Device: device, Tap: tap})
 			if err != nil {
 				return err
 			}
@@ -63,7 +63,7 @@ func plugCommand() *cobra.Command {
 	f.StringVar(&ns, "netns", "", "network namespace that stands for the instance; made if missing")
 	f.BoolVar(&tap, "tap", false, "make a tap device for a virtual machine instead")
 	f.StringVar(&device, "device", "eth0", "name of the interface in the namespace")
-	f.StringVar(&host, "host", hostname(), "name of this host, as the port's binding:host_id")
+	f.StringVar(&host, "host", "", "name of this host, as in binding:host_id (default: that of the running weft)")
 	f.BoolVar(&noDHCP, "no-dhcp", false, "do not take an address")
 	f.DurationVar(&wait, "wait", 30*time.Second, "how long to wait for the port to be ACTIVE and for an address")
 	cmd.MarkFlagRequired("port")

@@ -20,8 +20,8 @@ import (
 	"github.com/weftnet/weft/internal/dataplane/link"
 )
 
-// rootlessEnv marks the process inside the namespaces, and lists the listeners it
-// was given as NAME=FD pairs.
+// rootlessEnv marks the process inside the namespaces, and lists the files it was
+// given, listeners and the lock, as NAME=FD pairs.
 const rootlessEnv = "WEFT_ROOTLESS"
 
 // rootless reports whether this process is, or has to become, the one in a user
@@ -30,8 +30,9 @@ func inside() bool { return os.Getenv(rootlessEnv) != "" }
 
 // enterRootless runs this very command again in a user, network and mount
 // namespace of its own, and waits for it. The listeners are opened here, outside,
-// where clients are; sockets stay in the namespace that made them.
-func enterRootless(listeners map[string]net.Listener) error {
+// where clients are; sockets stay in the namespace that made them. The lock of the
+// state directory is both processes': it ends with the last.
+func enterRootless(listeners map[string]net.Listener, lock *dirLock) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -39,13 +40,17 @@ func enterRootless(listeners map[string]net.Listener) error {
 	cmd := exec.Command(self, os.Args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	var pairs []string
+	pass := func(name string, f *os.File) {
+		pairs = append(pairs, name+"="+strconv.Itoa(3+len(cmd.ExtraFiles)))
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+	}
+	pass(lockName, lock.file)
 	for name, l := range listeners {
 		f, err := l.(*net.TCPListener).File()
 		if err != nil {
 			return fmt.Errorf("passing on the %s listener: %w", name, err)
 		}
-		pairs = append(pairs, name+"="+strconv.Itoa(3+len(cmd.ExtraFiles)))
-		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		pass(name, f)
 	}
 	cmd.Env = append(os.Environ(), rootlessEnv+"="+strings.Join(append(pairs, "1=0"), ","))
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -72,16 +77,39 @@ func enterRootless(listeners map[string]net.Listener) error {
 	return err
 }
 
+// lockName is the lock's among the files that enterRootless passes on.
+const lockName = "lock"
+
+// inheritedFiles is the descriptors that enterRootless passed on, by name.
+func inheritedFiles() map[string]int {
+	out := map[string]int{}
+	for _, pair := range strings.Split(os.Getenv(rootlessEnv), ",") {
+		name, fd, _ := strings.Cut(pair, "=")
+		if n, err := strconv.Atoi(fd); err == nil && n >= 3 {
+			out[name] = n
+		}
+	}
+	return out
+}
+
+// inheritedLock is the lock that enterRootless passed on.
+func inheritedLock() (*dirLock, error) {
+	fd, ok := inheritedFiles()[lockName]
+	if !ok {
+		return nil, errors.New("weft up cannot be run inside the namespaces of a rootless weft")
+	}
+	unix.CloseOnExec(fd)
+	return &dirLock{os.NewFile(uintptr(fd), lockName)}, nil
+}
+
 // inherited is the listeners that enterRootless passed on.
 func inherited() (map[string]net.Listener, error) {
 	out := map[string]net.Listener{}
-	for _, pair := range strings.Split(os.Getenv(rootlessEnv), ",") {
-		name, fd, _ := strings.Cut(pair, "=")
-		n, err := strconv.Atoi(fd)
-		if err != nil || n < 3 {
+	for name, fd := range inheritedFiles() {
+		if name == lockName {
 			continue
 		}
-		f := os.NewFile(uintptr(n), name)
+		f := os.NewFile(uintptr(fd), name)
 		l, err := net.FileListener(f)
 		f.Close()
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 
 	"github.com/goccy/go-yaml"
-	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/client"
 	"github.com/weftnet/weft/internal/config"
@@ -27,20 +26,6 @@ func (d stateDir) secret() string   { return filepath.Join(string(d), "metadata-
 
 // defaultStateDir is where weft keeps its state unless told otherwise.
 func defaultStateDir() string { return config.DefaultStateDir(os.Geteuid() == 0 && !inside()) }
-
-// lock keeps a second weft from using the same state directory. The lock ends with
-// the process, however that ends.
-func (d stateDir) lock() (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(string(d), "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("locking the state directory: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("another weft uses the state directory %s", d)
-	}
-	return func() { f.Close() }, nil
-}
 
 // writePrivate replaces a file in one step, so that no reader and no crash ever
 // sees half of it. Only its owner may read it.

@@ -147,36 +147,70 @@ func listeners(c config.Config) (map[string]net.Listener, error) {
 // say tells the user what is going on while weft starts.
 func say(format string, args ...any) { fmt.Printf("weft: "+format+"\n", args...) }
 
-// up runs weft, with an agent for this host or only the APIs.
+// up runs weft, with an agent for this host or only the APIs. The locks come first:
+// who is second has touched nothing.
 func up(ctx context.Context, c config.Config, withAgent bool) error {
-	sockets, err := listeners(c)
+	lock, err := takeLock(c)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
-		return fmt.Errorf("making the state directory: %w", err)
-	}
+	defer lock.close()
 	if withAgent && os.Geteuid() != 0 && !inside() {
-		if c.Keystone.URL != "" {
-			return errors.New("without root weft runs in a network namespace of its own, from which it cannot ask the Keystone of [identity] url")
-		}
-		say("not root: building the networks in a user, network and mount namespace of its own")
-		return enterRootless(sockets)
+		return upRootless(c, lock)
 	}
 	if inside() {
 		if err := ownhost.Furnish(); err != nil {
 			return err
 		}
+	}
+	if withAgent {
+		unlock, err := lockHost(stateDir(c.StateDir))
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	sockets, err := listeners(c)
+	if err != nil {
+		return err
+	}
+	if inside() {
 		if err := listenInside(sockets); err != nil {
 			return err
 		}
 	}
-	dir := stateDir(c.StateDir)
-	unlock, err := dir.lock()
+	return serveCloud(ctx, c, sockets, withAgent)
+}
+
+// takeLock takes the lock of the state directory, or takes it over from the process
+// outside of a rootless weft's namespaces, and writes down who has it.
+func takeLock(c config.Config) (*dirLock, error) {
+	take := stateDir(c.StateDir).lock
+	if inside() {
+		take = inheritedLock
+	}
+	lock, err := take()
+	if err != nil {
+		return nil, err
+	}
+	return lock, lock.tell(record{PID: os.Getpid(), Host: c.Host})
+}
+
+// upRootless opens the sockets where clients are, and runs the rest in namespaces.
+func upRootless(c config.Config, lock *dirLock) error {
+	if c.Keystone.URL != "" {
+		return errors.New("without root weft runs in a network namespace of its own, from which it cannot ask the Keystone of [identity] url")
+	}
+	sockets, err := listeners(c)
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	say("not root: building the networks in a user, network and mount namespace of its own")
+	return enterRootless(sockets, lock)
+}
+
+// serveCloud opens the database and runs the cloud in it.
+func serveCloud(ctx context.Context, c config.Config, sockets map[string]net.Listener, withAgent bool) error {
 	log := newLog(c.Log)
 	db, err := openDatabase(ctx, c, log)
 	if err != nil {
