@@ -220,7 +220,7 @@ func (b *bench) firstPackets(ctx context.Context) error {
 		return err
 	}
 	for i, id := range b.plugs {
-		if err := plug.Detach(ctx, id, fmt.Sprint("bench-first", i)); err != nil {
+		if err := plug.Detach(ctx, plug.Spec{PortID: id, Namespace: fmt.Sprint("bench-first", i)}); err != nil {
 			return err
 		}
 		if _, err := b.server.send("DELETE", "ports/"+id, nil); err != nil {

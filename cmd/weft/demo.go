@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/weftnet/weft/internal/agent/outside"
 	"github.com/weftnet/weft/internal/client"
 	"github.com/weftnet/weft/internal/demo"
 	"github.com/weftnet/weft/internal/plug"
@@ -49,14 +52,25 @@ func newDemo(ctx context.Context, dir stateDir, host, physnet string) (*demo.Dem
 	if err != nil {
 		return nil, err
 	}
+	r, err := dir.record()
+	if err != nil {
+		return nil, err
+	}
+	world := cmp.Or(r.Outside, outside.Namespace)
+	tag := strings.TrimPrefix(world, outside.Namespace) // of a weft that shares /run/netns with another
+	if tag != "" {
+		tag = tag[1:] + "-"
+	}
 	return demo.New(demo.Config{
-		Out: os.Stdout, Admin: admin, Member: member, Outside: outsideNamespace, Physnet: physnet,
+		Out: os.Stdout, Admin: admin, Member: member, Outside: world, Physnet: physnet, Tag: tag,
 		Plug: func(ctx context.Context, port, ns string) (plug.Lease, error) {
-			if _, err := plugPort(ctx, admin, port, host, plug.Spec{Namespace: ns}); err != nil {
+			if _, err := plugPort(ctx, admin, port, host, plug.Spec{Cloud: r.Cloud, Namespace: ns}); err != nil {
 				return plug.Lease{}, err
 			}
 			return plug.DHCP(ctx, ns, "eth0")
 		},
-		Unplug: plug.Detach,
+		Unplug: func(ctx context.Context, port, ns string) error {
+			return plug.Detach(ctx, plug.Spec{Cloud: r.Cloud, PortID: port, Namespace: ns})
+		},
 	}), nil
 }

@@ -15,8 +15,10 @@ import (
 // record is what a weft writes into the lock of its state directory: for the
 // commands that have to do with it, and for whoever comes second.
 type record struct {
-	PID  int    `json:"pid"`
-	Host string `json:"host"`
+	PID     int    `json:"pid"`
+	Host    string `json:"host"`
+	Cloud   string `json:"cloud,omitempty"`   // its id, once known
+	Outside string `json:"outside,omitempty"` // namespace that stands for the outside world
 }
 
 // dirLock keeps a second weft from using the same state directory. It ends with the
@@ -90,6 +92,12 @@ func (d stateDir) hostName(said string) string {
 		return r.Host
 	}
 	return hostname()
+}
+
+// cloud is the id of the cloud that the weft of the state directory serves.
+func (d stateDir) cloud() string {
+	r, _ := d.record() // none: it is none of ours to say
+	return r.Cloud
 }
 
 // lockHost takes the lock of the network namespace: two clouds whose networks have

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -22,7 +21,6 @@ import (
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/authtoken"
 	"github.com/weftnet/weft/internal/config"
-	"github.com/weftnet/weft/internal/dataplane/hostlock"
 	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/feed"
 	"github.com/weftnet/weft/internal/host"
@@ -33,14 +31,15 @@ import (
 // What stands for the outside world where the machine has no interface to spare:
 // a physical network of this name behind a veth into a namespace of its own.
 const (
-	standInPhysnet   = "provider"
-	standInDevice    = "weft-provider"
-	outsideNamespace = "weft-outside"
+	standInPhysnet = "provider"
+	standInDevice  = "weft-provider"
 )
 
 // machine is everything that `weft up` runs.
 type machine struct {
 	cfg       config.Config
+	cloud     string // its id
+	outside   string // namespace that stands for the outside world, if one does
 	dir       stateDir
 	log       *slog.Logger
 	db        *store.DB
@@ -55,8 +54,9 @@ type machine struct {
 	authURL   string
 }
 
-func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, listeners map[string]net.Listener, withAgent bool) (*machine, error) {
-	m := &machine{cfg: cfg, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners}
+// newMachine makes everything; with an agent it is the host's, which is the cloud's.
+func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, cloud string, listeners map[string]net.Listener, withAgent bool) (*machine, error) {
+	m := &machine{cfg: cfg, cloud: cloud, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners}
 	if err := m.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 	if !withAgent {
 		return m, nil
 	}
-	f := feed.New(feed.Config{Log: log, DB: db, Host: cfg.Host, Domain: strings.TrimSuffix(cfg.DNSDomain, "."),
+	f := feed.New(feed.Config{Log: log, DB: db, Cloud: cloud, Host: cfg.Host, Domain: strings.TrimSuffix(cfg.DNSDomain, "."),
 		SetPorts: c.Core.SetPortStatuses, SetFloatingIPs: c.L3.SetFloatingIPStatuses})
 	return m, m.assemble(ctx, f)
 }
@@ -173,13 +173,17 @@ func (m *machine) metadata() (*metadata.Agent, error) {
 
 // standIn makes the namespace that stands for the outside world.
 func (m *machine) standIn(ctx context.Context, root *link.Handle, physnets map[string]string) (agent.Module, error) {
-	say("no --physnet given: namespace %s stands for the outside world, as physical network %q", outsideNamespace, standInPhysnet)
 	world := outside.New(m.log, root, physnets)
 	m.closers = append(m.closers, world.Close)
+	if err := world.Prepare(ctx, m.cloud); err != nil {
+		return agent.Module{}, err
+	}
+	m.outside = world.Name()
+	say("no --physnet given: namespace %s stands for the outside world, as physical network %q", m.outside, standInPhysnet)
 	return agent.Module{Name: "outside", Converge: func(ctx context.Context, s *host.State) (agent.Result, error) {
 		_, err := world.Converge(ctx, s)
 		return agent.Result{}, err
-	}}, world.Prepare(ctx)
+	}}, nil
 }
 
 func reason(err error) string {
@@ -234,29 +238,4 @@ func (m *machine) announce() {
 	defer debug.FreeOSMemory()
 	say("ready: network API at http://%s, identity at %s", reachable(m.listeners["network"]), m.authURL)
 	fmt.Printf("\n  export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=weft\n  openstack network list\n\n", m.dir.clouds())
-}
-
-// cleanUp removes what weft has made on this host.
-func cleanUp(ctx context.Context, cfg config.Config) error {
-	unlock, err := lockHost(stateDir(cfg.StateDir))
-	var held *hostlock.HeldError
-	if errors.As(err, &held) {
-		return fmt.Errorf("weft still runs as process %d, with state directory %s: stop it first", held.Holder.PID, held.Holder.StateDir)
-	}
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	root, err := link.Open()
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	log, physnets := slog.New(slog.DiscardHandler), interfaces(cfg)
-	fw := firewall.New(log, physnets)
-	err = agent.Cleanup(ctx, l2.New(root, l2.Config{Physnets: physnets}, log), fw.Cleanup, qos.New(log, fw.Tables()).Cleanup)
-	if err == nil {
-		say("nothing of weft is left on this host's network")
-	}
-	return err
 }

@@ -46,7 +46,7 @@ func plugCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := plugPort(ctx, c, port, stateDir(dir).hostName(host), plug.Spec{Namespace: ns, Device: device, Tap: tap})
+			p, err := plugPort(ctx, c, port, stateDir(dir).hostName(host), plug.Spec{Cloud: stateDir(dir).cloud(), Namespace: ns, Device: device, Tap: tap})
 			if err != nil {
 				return err
 			}
@@ -144,7 +144,7 @@ func unplugCommand() *cobra.Command {
 				return err
 			}
 			ctx := cmd.Context()
-			if err := plug.Detach(ctx, port, ns); err != nil {
+			if err := plug.Detach(ctx, plug.Spec{Cloud: stateDir(dir).cloud(), PortID: port, Namespace: ns}); err != nil {
 				return err
 			}
 			c, err := client.Connect(ctx, stateDir(dir).clouds(), "weft")

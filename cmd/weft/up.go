@@ -32,9 +32,9 @@ func upCommand() *cobra.Command {
 				return err
 			}
 			if f.cleanup {
-				return cleanUp(cmd.Context(), c)
+				return cleanUp(cmd.Context(), c, f.clouds)
 			}
-			return up(cmd.Context(), c, !f.noAgent)
+			return up(cmd.Context(), c, upMode{agent: !f.noAgent, adopt: f.adopt})
 		},
 	}
 	f.register(cmd)
@@ -52,7 +52,16 @@ type upFlags struct {
 	host         string
 	verbose      bool
 	cleanup      bool
+	clouds       []string
+	adopt        []string
 	noAgent      bool
+	waitForLinks bool
+}
+
+// upMode is how weft runs this time.
+type upMode struct {
+	agent bool     // for this host; else only the APIs
+	adopt []string // ids of clouds whose things on this host become this cloud's
 }
 
 func (f *upFlags) register(cmd *cobra.Command) {
@@ -62,11 +71,14 @@ func (f *upFlags) register(cmd *cobra.Command) {
 	s.Uint16Var(&f.networkPort, "network-port", 9696, "TCP port of the Networking API")
 	s.Uint16Var(&f.identityPort, "identity-port", 5000, "TCP port of the identity API")
 	s.StringArrayVar(&f.physnets, "physnet", nil, "physical network and its interface, as NAME:INTERFACE (repeatable)")
+	s.BoolVar(&f.waitForLinks, "wait-for-interfaces", false, "start without interfaces of --physnet that are not there, and wait for them")
 	s.StringVar(&f.file, "config", "", "configuration file; etc/weft.conf shows every option")
 	s.StringVar(&f.host, "host", hostname(), "name of this host, as in binding:host_id")
 	s.BoolVarP(&f.verbose, "verbose", "v", false, "log what is done in detail")
 	s.BoolVar(&f.noAgent, "no-agent", false, "serve the APIs only: register no agents, touch nothing of this host's network")
-	s.BoolVar(&f.cleanup, "cleanup", false, "remove every trace of weft from this host's network, and end")
+	s.BoolVar(&f.cleanup, "cleanup", false, "remove what this cloud has on this host's network, and end")
+	s.StringArrayVar(&f.clouds, "cloud", nil, "with --cleanup: id of the cloud to remove, in the place of the database's (repeatable); all, or none for what has no id")
+	s.StringArrayVar(&f.adopt, "adopt", nil, "id of a cloud whose things on this host are to be this cloud's (repeatable); none for what has no id")
 }
 
 // config is the configuration file, or the defaults, under the flags that were
@@ -97,6 +109,7 @@ func (f *upFlags) config(given func(flag string) bool) (config.Config, error) {
 	if given("host") {
 		c.Host = f.host
 	}
+	c.WaitForLinks = c.WaitForLinks || f.waitForLinks
 	if f.verbose {
 		c.Log.Level = slog.LevelDebug
 	}
@@ -147,15 +160,15 @@ func listeners(c config.Config) (map[string]net.Listener, error) {
 // say tells the user what is going on while weft starts.
 func say(format string, args ...any) { fmt.Printf("weft: "+format+"\n", args...) }
 
-// up runs weft, with an agent for this host or only the APIs. The locks come first:
+// up runs weft. The locks come first:
 // who is second has touched nothing.
-func up(ctx context.Context, c config.Config, withAgent bool) error {
+func up(ctx context.Context, c config.Config, mode upMode) error {
 	lock, err := takeLock(c)
 	if err != nil {
 		return err
 	}
 	defer lock.close()
-	if withAgent && os.Geteuid() != 0 && !inside() {
+	if mode.agent && os.Geteuid() != 0 && !inside() {
 		return upRootless(c, lock)
 	}
 	if inside() {
@@ -163,12 +176,15 @@ func up(ctx context.Context, c config.Config, withAgent bool) error {
 			return err
 		}
 	}
-	if withAgent {
+	if mode.agent {
 		unlock, err := lockHost(stateDir(c.StateDir))
 		if err != nil {
 			return err
 		}
 		defer unlock()
+		if err := checkPhysnets(c); err != nil {
+			return err
+		}
 	}
 	sockets, err := listeners(c)
 	if err != nil {
@@ -179,7 +195,7 @@ func up(ctx context.Context, c config.Config, withAgent bool) error {
 			return err
 		}
 	}
-	return serveCloud(ctx, c, sockets, withAgent)
+	return serveCloud(ctx, c, lock, sockets, mode)
 }
 
 // takeLock takes the lock of the state directory, or takes it over from the process
@@ -210,18 +226,30 @@ func upRootless(c config.Config, lock *dirLock) error {
 }
 
 // serveCloud opens the database and runs the cloud in it.
-func serveCloud(ctx context.Context, c config.Config, sockets map[string]net.Listener, withAgent bool) error {
+func serveCloud(ctx context.Context, c config.Config, lock *dirLock, sockets map[string]net.Listener, mode upMode) error {
 	log := newLog(c.Log)
 	db, err := openDatabase(ctx, c, log)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	m, err := newMachine(ctx, c, log, db, sockets, withAgent)
+	cloud, err := db.CloudID(ctx)
+	if err != nil {
+		return err
+	}
+	if mode.agent {
+		if err := claim(ctx, db, cloud, mode.adopt); err != nil {
+			return err
+		}
+	}
+	m, err := newMachine(ctx, c, log, db, cloud, sockets, mode.agent)
 	if err != nil {
 		return err
 	}
 	defer m.close()
+	if err := lock.tell(record{PID: os.Getpid(), Host: c.Host, Cloud: cloud, Outside: m.outside}); err != nil {
+		return err
+	}
 	return m.run(ctx)
 }
 

@@ -42,8 +42,8 @@ type L2 interface {
 	// Concerns reports whether an event is news: not what Wire left behind.
 	Concerns(e link.Event) bool
 
-	// Cleanup deletes everything that is ours.
-	Cleanup(ctx context.Context) error
+	// Cleanup deletes everything that is the cloud's.
+	Cleanup(ctx context.Context, cloud string) error
 }
 
 // Module realises a further part of a State.
@@ -84,10 +84,11 @@ type Agent struct {
 	stirred bool              // an event has come since the last full pass
 	failing bool              // the last full pass, or one since
 	backoff backoff
+	faults  *faults
 }
 
 // New makes an Agent.
-func New(c Config) *Agent { return &Agent{Config: c} }
+func New(c Config) *Agent { return &Agent{Config: c, faults: newFaults(c.Log)} }
 
 // Run keeps the host until ctx ends, and then returns nil, leaving everything on
 // the host as it is. An error is that the kernel's events cannot be had.
@@ -202,10 +203,10 @@ func (a *Agent) ask(ctx context.Context, next chan<- *host.State) {
 	var wait backoff
 	for ctx.Err() == nil {
 		s, err := a.Source.State(ctx, after)
+		if ctx.Err() == nil {
+			a.faults.note("what the host must be", err, true)
+		}
 		if err != nil {
-			if ctx.Err() == nil {
-				a.Log.Warn("cannot learn the state of this host", "host", a.Host, "error", err)
-			}
 			sleep(ctx, wait.next())
 			continue
 		}

@@ -144,7 +144,7 @@ func (w *world) Rewire(_ context.Context, _ *host.State, hold string, ports []st
 }
 
 func (w *world) Prune(context.Context, *host.State) error { return w.call("prune") }
-func (w *world) Cleanup(context.Context) error            { return w.call("cleanup") }
+func (w *world) Cleanup(context.Context, string) error    { return w.call("cleanup") }
 func (w *world) Concerns(e link.Event) bool               { return !strings.HasPrefix(e.Name, "boring") }
 
 // did is what the agent has called since did was asked before.

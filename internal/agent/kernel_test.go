@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/agent/hosttest"
 	"github.com/weftnet/weft/internal/agent/l2"
@@ -48,7 +50,7 @@ func newMachine(t testing.TB) *machine {
 		}
 	}
 	t.Cleanup(func() {
-		if err := Cleanup(context.Background(), m.l2); err != nil {
+		if err := Cleanup(context.Background(), m.l2, ""); err != nil {
 			t.Error(err)
 		}
 		h.Close()
@@ -134,22 +136,88 @@ func TestTapIsWiredWhenItAppears(t *testing.T) {
 	}
 }
 
+// TestTwoClouds puts things of another cloud, of an older weft and of nobody beside
+// ours: what the agent does, a survey, adopting and cleaning up touch no others.
+func TestTwoClouds(t *testing.T) {
+	m := newMachine(t)
+	s := crowd(1)
+	s.Cloud = "ours"
+	m.states <- s
+	m.until(id(0), false)
+	for name, alias := range map[string]string{"brqother": "weft:network:x@other", "tapother": "weft:plug:x@other", "brqold": "weft:network:y", "strange": "x"} {
+		if _, err := m.link.Create(name, link.Bridge{}, link.Alias(alias)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, cloud := range map[string]string{"qdhcp-a": "ours", "qdhcp-b": "other", "qrouter-c": ""} {
+		if err := netns.Ensure(name, cloud); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := *s
+	next.Revision, next.Networks, next.Ports = s.Revision+1, nil, nil
+	m.states <- &next
+	for r := range m.reports {
+		if r.Revision == next.Revision {
+			break
+		}
+	}
+	m.stop()
+	survey := func(want map[string]Left) {
+		t.Helper()
+		got, err := Survey(m.link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("Survey (-want +got):\n%s", diff)
+		}
+	}
+	survey(map[string]Left{
+		"ours":  {Namespaces: 1},
+		"other": {Interfaces: 2, Namespaces: 1, Networks: []string{"x"}},
+		"":      {Interfaces: 1, Namespaces: 1, Networks: []string{"y"}},
+	})
+	for range 2 {
+		if err := Adopt(m.link, "ours", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	survey(map[string]Left{
+		"ours":  {Interfaces: 1, Namespaces: 2, Networks: []string{"y"}},
+		"other": {Interfaces: 2, Namespaces: 1, Networks: []string{"x"}},
+	})
+	for _, err := range []error{Cleanup(t.Context(), m.l2, "ours"), netns.Delete("qdhcp-b", "ours")} {
+		if err != nil && !errors.Is(err, netns.ErrNotOurs) {
+			t.Fatal(err)
+		}
+	}
+	survey(map[string]Left{"other": {Interfaces: 2, Namespaces: 1, Networks: []string{"x"}}})
+	if err := Cleanup(t.Context(), m.l2, "other"); err != nil {
+		t.Fatal(err)
+	}
+	survey(map[string]Left{})
+	l, err := m.link.ByName("strange")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.link.Delete(l.Index)
+}
+
 func TestCleanup(t *testing.T) {
 	m := newMachine(t)
 	m.states <- crowd(1)
 	m.until(id(0), false)
 	m.stop()
 	m.plug(0)
-	if err := netns.Ensure("qdhcp-x"); err != nil {
+	if err := netns.Ensure("qdhcp-x", ""); err != nil {
 		t.Fatal(err)
 	}
-	oops := errors.New("oops")
-	err := Cleanup(t.Context(), m.l2, func(context.Context) error { return oops })
-	if !errors.Is(err, oops) {
-		t.Errorf("Cleanup = %v", err)
+	if err := Cleanup(t.Context(), m.l2, ""); err != nil {
+		t.Error(err)
 	}
 	links, _ := m.link.List()
-	names, _ := netns.List()
+	names, _ := netns.List("")
 	if len(links) != 1 || len(names) != 0 {
 		t.Errorf("left behind: %v, %v", links, names)
 	}

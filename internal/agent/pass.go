@@ -73,7 +73,7 @@ func (p *progress) everything() {
 func (p *progress) some(ports []string) {
 	a := p.agent
 	wired, err := a.L2.Rewire(p.ctx, a.state, a.holding(), ports)
-	p.check("ports", err)
+	p.note("ports", err, false)
 	before := a.now
 	a.now.ports = maps.Clone(before.ports)
 	changed := map[string]bool{}
@@ -128,13 +128,15 @@ func (p *progress) modules() {
 	}
 }
 
-// check notes a failure, and that it is to be tried again.
-func (p *progress) check(what string, err error) {
-	if err == nil || p.ctx.Err() != nil {
-		return
+// check notes what became of a part: whether it is to be tried again.
+func (p *progress) check(what string, err error) { p.note(what, err, true) }
+
+func (p *progress) note(what string, err error, whole bool) {
+	if p.ctx.Err() != nil {
+		return // what fails then says nothing
 	}
-	p.ok = false
-	p.agent.Log.Error("part of the host is not as it should be", "part", what, "revision", p.agent.state.Revision, "error", err)
+	p.ok = p.ok && err == nil
+	p.agent.faults.note(what, err, whole)
 }
 
 // report is what can be said of the host.
@@ -175,10 +177,10 @@ func (a *Agent) send(ctx context.Context) bool {
 		return true
 	}
 	err := a.Reporter.Report(ctx, host.Report{Host: a.Host, Revision: r.revision, Ports: changed, FloatingIPs: r.floatingIPs})
+	if ctx.Err() == nil {
+		a.faults.note("report", err, true)
+	}
 	if err != nil {
-		if ctx.Err() == nil {
-			a.Log.Warn("cannot report", "host", a.Host, "error", err)
-		}
 		return false
 	}
 	a.tell(changed)

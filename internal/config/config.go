@@ -33,6 +33,7 @@ type Config struct {
 	Keystone     Keystone
 	ServiceToken ServiceToken
 	Physnets     map[string]string // physical network -> interface
+	WaitForLinks bool              // for the interfaces of Physnets, if they are not there
 
 	BaseMAC          weft.MAC // the first three octets of generated addresses, four if the fourth is not 0
 	DNSDomain        string   // with the dot at its end

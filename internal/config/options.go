@@ -189,6 +189,9 @@ func hosts() []option {
 			`Availability zone of this host.`},
 		{"linux_bridge", "physical_interface_mappings", "", read(func(c *Config) *map[string]string { return &c.Physnets }, mapping(device)),
 			`Interfaces of this host on physical networks, as PHYSNET:INTERFACE, ...`},
+		{"linux_bridge", "wait_for_interfaces", "false", read(func(c *Config) *bool { return &c.WaitForLinks }, boolean),
+			`Whether weft starts without those interfaces and waits for them. Otherwise one
+that is not there is an error.`},
 		{"vxlan", "local_ip", "", read(func(c *Config) *netip.Addr { return &c.VXLAN.LocalIP }, orNone(address)),
 			`This host's address for tunnels. Empty: the kernel chooses.`},
 		{"vxlan", "udp_dstport", "8472", read(func(c *Config) *uint16 { return &c.VXLAN.Port }, udpPort),

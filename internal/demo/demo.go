@@ -18,6 +18,7 @@ type Config struct {
 	Member  *client.Client // an ordinary member of another project
 	Outside string         // namespace that stands for the outside world
 	Physnet string         // physical network of the external network
+	Tag     string         // goes into the names of instances' namespaces, where others may have the usual ones
 
 	// Plug attaches a namespace to a port and takes its address by DHCP.
 	Plug func(ctx context.Context, portID, namespace string) (plug.Lease, error)

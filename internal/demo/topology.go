@@ -69,6 +69,9 @@ func (d *Demo) build(ctx context.Context) error {
 	return nil
 }
 
+// namespace is that of an instance.
+func (d *Demo) namespace(instance string) string { return prefix + d.Tag + instance }
+
 func (d *Demo) network(ctx context.Context, c *client.Client, in map[string]any) (*weft.Network, error) {
 	n, err := client.Create[weft.Network](ctx, c, "networks", "network", in)
 	if err == nil {
@@ -203,7 +206,7 @@ func (d *Demo) plugAll(ctx context.Context) error {
 		{"tb1", prefix + "tenant-b", tenantRange, "192.168.50.10", d.Member},
 		{"tb2", prefix + "tenant-b", tenantRange, "192.168.50.20", d.Member},
 	} {
-		i := &instance{name: x.name, namespace: prefix + x.name, client: x.client, subnet: d.t.subnets[x.network+" "+x.cidr]}
+		i := &instance{name: x.name, namespace: d.namespace(x.name), client: x.client, subnet: d.t.subnets[x.network+" "+x.cidr]}
 		for _, n := range d.t.networks {
 			if n.ID == i.subnet.NetworkID {
 				i.network = n
@@ -267,7 +270,7 @@ func (d *Demo) deleteAs(ctx context.Context, c *client.Client) error {
 	}
 	for _, p := range ports {
 		if len(p.Name) > len(prefix) && p.Name[:len(prefix)] == prefix && p.DeviceOwner != weft.OwnerRouterInterface {
-			note(d.Unplug(ctx, p.ID, p.Name))
+			note(d.Unplug(ctx, p.ID, d.namespace(p.Name[len(prefix):])))
 			note(c.Delete(ctx, "ports", p.ID))
 		}
 	}

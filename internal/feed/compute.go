@@ -15,6 +15,7 @@ import (
 // computation is one reading of the database for one host.
 type computation struct {
 	tx     *store.Tx
+	cloud  string
 	host   string
 	domain string
 	before memory // of the last computation
@@ -31,7 +32,7 @@ type computation struct {
 }
 
 func (c *computation) state() (*host.State, error) {
-	c.out = host.State{Host: c.host, Members: map[string][]netip.Prefix{}}
+	c.out = host.State{Cloud: c.cloud, Host: c.host, Members: map[string][]netip.Prefix{}}
 	for _, step := range []func() error{c.head, c.ports, c.subPorts, c.loadNetworks, c.buildNetworks, c.routers, c.groups, c.qos} {
 		if err := step(); err != nil {
 			return nil, err

@@ -16,6 +16,7 @@ import (
 type Config struct {
 	Log    *slog.Logger
 	DB     *store.DB
+	Cloud  string // its id
 	Host   string
 	Domain string // DNS domain of DHCP, without trailing dot
 
@@ -70,7 +71,7 @@ func (f *Feed) compute(ctx context.Context) (*host.State, error) {
 	var st *host.State
 	seen := make(memory, len(before))
 	err := f.DB.View(ctx, weft.SystemCaller("feed"), func(tx *store.Tx) error {
-		c := &computation{tx: tx, host: f.Host, domain: f.Domain, before: before, seen: seen}
+		c := &computation{tx: tx, cloud: f.Cloud, host: f.Host, domain: f.Domain, before: before, seen: seen}
 		var err error
 		st, err = c.state()
 		return err

@@ -15,6 +15,7 @@ import (
 // must not exist on the host. Slices are sorted by id, so equal states are
 // deeply equal.
 type State struct {
+	Cloud    string // its id; what is on the host is marked with it
 	Host     string
 	Revision int64 // position in the change log that the state includes
 	Networks []Network

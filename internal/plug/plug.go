@@ -10,12 +10,14 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/dataplane/netns"
 	"github.com/weftnet/weft/internal/host"
 )
 
 // Spec is what is attached to a port.
 type Spec struct {
+	Cloud  string // id of the port's cloud
 	PortID string
 	MAC    weft.MAC
 	MTU    int // 0: the kernel's default
@@ -51,8 +53,10 @@ func (s Spec) validate() error {
 	return nil
 }
 
-// Alias marks the host end of what is plugged into a port.
-func Alias(portID string) string { return "weft:plug:" + portID }
+// alias marks the host end of what is plugged into the port.
+func (s Spec) alias() string {
+	return mark.Mark{Kind: mark.Plug, ID: s.PortID, Cloud: s.Cloud}.String()
+}
 
 // Attach makes the device of a port and, at its other end, the instance's. What
 // is there already and right is left untouched; what is ours and wrong is made
@@ -89,17 +93,17 @@ func find(h *link.Handle, name string) (link.Link, error) {
 	return l, err
 }
 
-// hostEnd is the port's device on the host, as find has it.
-func hostEnd(root *link.Handle, portID string) (link.Link, error) {
-	l, err := find(root, host.TapName(portID))
-	if err == nil && l.Index != 0 && l.Alias != Alias(portID) {
+// findEnd is the port's device on the host, as find has it.
+func (s Spec) findEnd(root *link.Handle) (link.Link, error) {
+	l, err := find(root, host.TapName(s.PortID))
+	if err == nil && l.Index != 0 && l.Alias != s.alias() {
 		return l, fmt.Errorf("device %s exists and is not a plug of ours (alias %q)", l.Name, l.Alias)
 	}
 	return l, err
 }
 
 func attachVeth(root *link.Handle, s Spec) error {
-	if err := netns.Ensure(s.Namespace); err != nil {
+	if err := netns.Ensure(s.Namespace, s.Cloud); err != nil {
 		return err
 	}
 	in, err := link.OpenIn(s.Namespace)
@@ -107,7 +111,7 @@ func attachVeth(root *link.Handle, s Spec) error {
 		return err
 	}
 	defer in.Close()
-	end, err := hostEnd(root, s.PortID)
+	end, err := s.findEnd(root)
 	if err != nil {
 		return err
 	}
@@ -147,7 +151,7 @@ func makeVeth(root, in *link.Handle, s Spec) error {
 // hostEnd is what the host end is like. It never gets an address of its own, not
 // even a link-local one: the guest must not reach the host by it.
 func (s Spec) hostEnd() []link.Change {
-	changes := []link.Change{link.Alias(Alias(s.PortID)), link.NoAutoIPv6(), link.Up(true)}
+	changes := []link.Change{link.Alias(s.alias()), link.NoAutoIPv6(), link.Up(true)}
 	if s.MTU != 0 {
 		changes = append(changes, link.MTU(s.MTU))
 	}
@@ -178,7 +182,7 @@ func mend(root *link.Handle, end link.Link, in *link.Handle, peer link.Link, s S
 }
 
 func attachTap(root *link.Handle, s Spec) error {
-	l, err := hostEnd(root, s.PortID)
+	l, err := s.findEnd(root)
 	if err != nil {
 		return err
 	}
@@ -216,9 +220,9 @@ func makeTap(root *link.Handle, name string) (link.Link, error) {
 }
 
 // Detach removes what Attach made for a port, and the namespace when Attach made
-// that too and nothing else is in it. What is not there is no error. An empty
-// namespace leaves namespaces alone.
-func Detach(ctx context.Context, portID, namespace string) error {
+// that too and nothing else is in it. What is not there is no error. Without a
+// namespace it leaves namespaces alone.
+func Detach(ctx context.Context, s Spec) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -227,22 +231,22 @@ func Detach(ctx context.Context, portID, namespace string) error {
 		return err
 	}
 	defer root.Close()
-	l, err := hostEnd(root, portID)
+	l, err := s.findEnd(root)
 	if err == nil && l.Index != 0 {
 		err = root.Delete(l.Index)
 	}
 	if err != nil {
-		return fmt.Errorf("detaching port %s: %w", portID, err)
+		return fmt.Errorf("detaching port %s: %w", s.PortID, err)
 	}
-	if namespace == "" || !netns.Exists(namespace) {
+	if s.Namespace == "" || !netns.Exists(s.Namespace) {
 		return nil
 	}
-	return dropNamespace(namespace)
+	return dropNamespace(s.Namespace, s.Cloud)
 }
 
-// dropNamespace deletes a namespace of ours that has nothing in it but lo.
-func dropNamespace(name string) error {
-	owned, err := netns.Owned(name)
+// dropNamespace deletes a namespace of the cloud that has nothing in it but lo.
+func dropNamespace(name, cloud string) error {
+	owned, err := netns.Owned(name, cloud)
 	if err != nil || !owned {
 		return err
 	}
@@ -256,5 +260,5 @@ func dropNamespace(name string) error {
 		return err
 	}
 	removeResolv(name)
-	return netns.Delete(name)
+	return netns.Delete(name, cloud)
 }

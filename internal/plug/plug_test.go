@@ -104,7 +104,7 @@ func TestAttachIsIdempotent(t *testing.T) {
 	b.attach()
 	b.has("ip -n "+b.guest+" -o link show eth0", "mtu 1400", "fa:16:3e:00:00:06")
 	for range 2 {
-		if err := Detach(t.Context(), b.spec.PortID, b.guest); err != nil {
+		if err := Detach(t.Context(), Spec{PortID: b.spec.PortID, Namespace: b.guest}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -131,7 +131,7 @@ func TestForeignThingsAreSpared(t *testing.T) {
 	b := newBench(t)
 	b.run("ip netns add " + b.guest)
 	b.attach()
-	if err := Detach(t.Context(), b.spec.PortID, b.guest); err != nil {
+	if err := Detach(t.Context(), Spec{PortID: b.spec.PortID, Namespace: b.guest}); err != nil {
 		t.Fatal(err)
 	}
 	b.has("ip netns", b.guest)
@@ -145,7 +145,7 @@ func TestForeignThingsAreSpared(t *testing.T) {
 	if err := Attach(t.Context(), b.spec); err == nil || !strings.Contains(err.Error(), "not a plug of ours") {
 		t.Errorf("a foreign tap: %v", err)
 	}
-	if err := Detach(t.Context(), b.spec.PortID, b.guest); err == nil {
+	if err := Detach(t.Context(), Spec{PortID: b.spec.PortID, Namespace: b.guest}); err == nil {
 		t.Error("a foreign tap was detached")
 	}
 }
@@ -158,11 +158,11 @@ func TestSharedNamespaceStays(t *testing.T) {
 	if err := Attach(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
-	if err := Detach(t.Context(), b.spec.PortID, b.guest); err != nil {
+	if err := Detach(t.Context(), Spec{PortID: b.spec.PortID, Namespace: b.guest}); err != nil {
 		t.Fatal(err)
 	}
 	b.has("ip -n "+b.guest+" -o link", "eth1@")
-	if err := Detach(t.Context(), second.PortID, b.guest); err != nil {
+	if err := Detach(t.Context(), Spec{PortID: second.PortID, Namespace: b.guest}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(b.run("ip netns"), b.guest) {
@@ -181,7 +181,7 @@ func TestTap(t *testing.T) {
 	b.attach()
 	b.attach()
 	b.has("ip -d -o link show "+b.tap(), "mtu 1450", "tun type tap", "persist on", "alias weft:plug:"+b.spec.PortID, "UP")
-	if err := Detach(t.Context(), b.spec.PortID, ""); err != nil {
+	if err := Detach(t.Context(), Spec{PortID: b.spec.PortID, Namespace: ""}); err != nil {
 		t.Fatal(err)
 	}
 	b.has("ip -o link show "+b.tap()+" 2>&1 || true", "does not exist")
@@ -282,7 +282,7 @@ func TestDHCP(t *testing.T) {
 			t.Errorf("%s is still there:\n%s", gone, out)
 		}
 	}
-	if err := Detach(t.Context(), b.spec.PortID, b.guest); err != nil {
+	if err := Detach(t.Context(), Spec{PortID: b.spec.PortID, Namespace: b.guest}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat("/etc/netns/" + b.guest); !os.IsNotExist(err) {

@@ -110,5 +110,6 @@ func (*postgresDialect) unhurried(ctx context.Context, db *DB) (*sql.Conn, error
 }
 
 func (*postgresDialect) ddl(text string) string {
-	return strings.NewReplacer("SEQUENCE_KEY", "BIGINT PRIMARY KEY").Replace(text)
+	return strings.NewReplacer("SEQUENCE_KEY", "BIGINT PRIMARY KEY",
+		"RANDOM_ID", "SUBSTR(REPLACE(CAST(GEN_RANDOM_UUID() AS TEXT), '-', ''), 1, 16)").Replace(text)
 }

@@ -75,5 +75,5 @@ func (sqliteDialect) unhurried(ctx context.Context, db *DB) (*sql.Conn, error) {
 }
 
 func (sqliteDialect) ddl(text string) string {
-	return strings.NewReplacer("SEQUENCE_KEY", "INTEGER PRIMARY KEY").Replace(text)
+	return strings.NewReplacer("SEQUENCE_KEY", "INTEGER PRIMARY KEY", "RANDOM_ID", "LOWER(HEX(RANDOMBLOB(8)))").Replace(text)
 }

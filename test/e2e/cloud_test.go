@@ -35,6 +35,7 @@ type cloud struct {
 	env               []string
 	verbose           bool
 	args              []string // further ones of `weft up`
+	in                string   // network namespace that is its host; "": this
 	up                *exec.Cmd
 	out               *output
 	ended             chan struct{} // closed when up has ended
@@ -96,7 +97,11 @@ func (o *output) tail(lines int) string {
 
 // command is a command of weft on this cloud.
 func (c *cloud) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Getenv(binaryEnv), append([]string{name, "--state-dir", c.dir}, args...)...)
+	argv := append([]string{os.Getenv(binaryEnv), name, "--state-dir", c.dir}, args...)
+	if c.in != "" { // not by ip netns exec, which would give it mounts of its own
+		argv = append([]string{"nsenter", "--net=/run/netns/" + c.in}, argv...)
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	attr := c.attr
 	cmd.SysProcAttr, cmd.Env = &attr, c.env
 	return cmd

@@ -47,7 +47,7 @@ func (a *Agent) Converge(ctx context.Context, s *host.State) ([]Result, error) {
 		if err := ctx.Err(); err != nil {
 			return results, err
 		}
-		r := a.network(n)
+		r := a.network(s.Cloud, n)
 		if r.Err != nil {
 			errs = append(errs, fmt.Errorf("dhcp of network %s: %w", n.ID, r.Err))
 		}
@@ -83,7 +83,7 @@ func (a *Agent) sweep(s *host.State) ([]Result, error) {
 			a.drop(id)
 		}
 	}
-	names, err := netns.List() // of ours only
+	names, err := netns.List(s.Cloud)
 	if err != nil {
 		return nil, err
 	}
@@ -93,14 +93,14 @@ func (a *Agent) sweep(s *host.State) ([]Result, error) {
 		if !is || wanted[id] {
 			continue
 		}
-		results = append(results, Result{NetworkID: id, Done: []string{"ip netns del " + name}, Err: netns.Delete(name)})
+		results = append(results, Result{NetworkID: id, Done: []string{"ip netns del " + name}, Err: netns.Delete(name, s.Cloud)})
 	}
 	return results, nil
 }
 
 // network brings one network's service about. The table comes first: a server
 // that runs already need not wait for the kernel to learn of a new port.
-func (a *Agent) network(n *host.Network) Result {
+func (a *Agent) network(cloud string, n *host.Network) Result {
 	r := Result{NetworkID: n.ID}
 	t, err := newTable(n, a.set)
 	if err != nil {
@@ -110,7 +110,7 @@ func (a *Agent) network(n *host.Network) Result {
 	if old != nil {
 		old.table.Store(t)
 	}
-	want := wiringOf(n)
+	want := wiringOf(n).in(cloud)
 	var at place
 	r.Done, at, r.Err = a.wire(want)
 	if at == (place{}) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/dataplane/netns"
 )
 
@@ -82,13 +83,13 @@ func (k *kernel) observe(want wiring) (have observed, err error) {
 	if have.tap, err = find(k.root, want.tap); err != nil {
 		return have, err
 	}
-	if have.tap.Index != 0 && !strings.HasPrefix(have.tap.Alias, mark) {
+	if have.tap.Index != 0 && !mark.Of(want.cloud, have.tap.Alias) {
 		return have, fmt.Errorf("device %s is not ours (alias %q)", want.tap, have.tap.Alias)
 	}
 	if !netns.Exists(want.namespace) {
 		return have, nil
 	}
-	switch owned, err := netns.Owned(want.namespace); {
+	switch owned, err := netns.Owned(want.namespace, want.cloud); {
 	case err != nil:
 		return have, err
 	case !owned:
@@ -144,12 +145,12 @@ func find(h *link.Handle, name string) (link.Link, error) {
 	return l, err
 }
 
-func (k *kernel) makeNamespace(name string) error {
-	if err := netns.Ensure(name); err != nil {
+func (k *kernel) makeNamespace(want wiring) error {
+	if err := netns.Ensure(want.namespace, want.cloud); err != nil {
 		return err
 	}
 	var err error
-	if k.ns, err = link.OpenIn(name); err != nil {
+	if k.ns, err = link.OpenIn(want.namespace); err != nil {
 		return err
 	}
 	return errors.Join(

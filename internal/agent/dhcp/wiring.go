@@ -7,12 +7,14 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/host"
 )
 
 // wiring is what one network's service needs in the kernel: a namespace, and a
 // veth from there to the network's bridge.
 type wiring struct {
+	cloud     string
 	namespace string
 	bridge    string
 	tap       string // host end
@@ -32,7 +34,7 @@ func wiringOf(n *host.Network) wiring {
 		namespace: host.DHCPNamespace(n.ID),
 		bridge:    host.BridgeName(n.ID),
 		tap:       host.TapName(n.DHCP.PortID),
-		alias:     mark + "port:" + n.DHCP.PortID,
+		alias:     mark.Mark{Kind: mark.Port, ID: n.DHCP.PortID}.String(),
 		device:    host.DHCPDevice(n.DHCP.PortID),
 		mac:       n.DHCP.MAC,
 		mtu:       n.MTU,
@@ -50,8 +52,13 @@ func wiringOf(n *host.Network) wiring {
 	return w
 }
 
-// mark begins the alias of every device of ours.
-const mark = "weft:"
+// in is the wiring as one of the cloud's.
+func (w wiring) in(cloud string) wiring {
+	m, _ := mark.Parse(w.alias)
+	m.Cloud = cloud
+	w.cloud, w.alias = cloud, m.String()
+	return w
+}
 
 // anywhere is the destination of a default route.
 var anywhere = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
@@ -82,7 +89,7 @@ type op struct {
 func plan(want wiring, have observed) []op {
 	var ops []op
 	if !have.namespace {
-		ops = append(ops, op{"ip netns add " + want.namespace, func(k *kernel) error { return k.makeNamespace(want.namespace) }})
+		ops = append(ops, op{"ip netns add " + want.namespace, func(k *kernel) error { return k.makeNamespace(want) }})
 	}
 	for _, l := range have.stale {
 		ops = append(ops, op{"ip -n " + want.namespace + " link del " + l.Name, func(k *kernel) error { return k.ns.Delete(l.Index) }})

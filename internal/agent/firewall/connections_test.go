@@ -141,8 +141,8 @@ func TestHostTranslatesThroughTheBridge(t *testing.T) {
 	w.fw.physnets = map[string]string{"provider": "up0"}
 	guest := w.vm("a", netA, "10.0.0.1", 1, "g")
 	for _, ns := range []string{"wt-out", "wt-box"} {
-		w.must(netns.Ensure(ns))
-		t.Cleanup(func() { netns.Delete(ns) })
+		w.must(netns.Ensure(ns, ""))
+		t.Cleanup(func() { netns.Delete(ns, "") })
 	}
 	w.run("ip link add up0 type veth peer name eth0 netns wt-out && ip link set up0 master %s up", bridge)
 	w.run("ip -n wt-out addr add 10.0.0.254/24 dev eth0 && ip -n wt-out link set eth0 up && ip addr add 10.0.0.100/24 dev %s", bridge)

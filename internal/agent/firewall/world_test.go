@@ -86,8 +86,8 @@ func (w *world) vm(name, network, addr string, n byte, groups ...string) *vm {
 	v := &vm{t: w.t, ns: "wt-" + name, mac: weft.MAC{0xfa, 0x16, 0x3e, 0, 0, n}, addr: netip.MustParseAddr(addr)}
 	v.port = &host.Port{ID: name + "-port-0000", NetworkID: network, MAC: v.mac, Addresses: []netip.Addr{v.addr}, AdminUp: true, PortSecurity: true, Groups: groups}
 	w.vms[name] = v
-	w.must(netns.Ensure(v.ns))
-	w.t.Cleanup(func() { netns.Delete(v.ns) })
+	w.must(netns.Ensure(v.ns, ""))
+	w.t.Cleanup(func() { netns.Delete(v.ns, "") })
 	h := w.handle()
 	br, err := h.ByName(host.BridgeName(network))
 	w.must(err)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/host"
 )
 
@@ -73,5 +74,6 @@ func (a *Agent) Concerns(e link.Event) bool {
 	case strings.HasPrefix(e.Name, "tap"):
 		return !e.Deleted && e.Master != 0
 	}
-	return strings.HasPrefix(e.Alias, networkMark) || isPhysical(&a.cfg, link.Link{Name: e.Name})
+	m, ok := mark.Parse(e.Alias)
+	return ok && m.Kind == mark.Network || isPhysical(&a.cfg, link.Link{Name: e.Name})
 }

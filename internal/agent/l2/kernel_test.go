@@ -16,6 +16,7 @@ import (
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/agent/hosttest"
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/dataplane/netns"
 	"github.com/weftnet/weft/internal/host"
 )
@@ -39,8 +40,8 @@ func newBench(t *testing.T) *bench {
 	hosttest.Need(t)
 	name := "wt-" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
 	b := &bench{T: t, cfg: Config{VTEP: here, Physnets: map[string]string{"provider": "eth1"}}}
-	b.check(netns.Ensure(name))
-	t.Cleanup(func() { netns.Delete(name) })
+	b.check(netns.Ensure(name, ""))
+	t.Cleanup(func() { netns.Delete(name, "") })
 	b.h = must(b, link.OpenIn, name)
 	t.Cleanup(b.h.Close)
 	eth, err := b.h.Create("eth1", link.Veth{Peer: "wire"}, link.NoAutoIPv6(), link.Up(true))
@@ -198,7 +199,7 @@ func TestFlatGivesBack(t *testing.T) {
 	if where := b.where(hostAddr); !slices.Equal(where, []string{host.BridgeName(netB)}) {
 		t.Errorf("the host's address is on %v", where)
 	}
-	b.check(b.agent().Cleanup(b.Context()))
+	b.check(b.agent().Cleanup(b.Context(), ""))
 	if where := b.where(hostAddr); !slices.Equal(where, []string{"eth1"}) {
 		t.Errorf("the host's address is on %v", where)
 	}
@@ -345,9 +346,9 @@ func TestRandomWalk(t *testing.T) {
 		}
 		b.verify(step, s, plugged, reasons)
 	}
-	b.check(a.Cleanup(b.Context()))
+	b.check(a.Cleanup(b.Context(), ""))
 	for name, l := range b.indexes() {
-		if isOurs(l) {
+		if mark.Of("", l.Alias) && name != "lo" {
 			t.Errorf("left behind: %s", name)
 		}
 	}

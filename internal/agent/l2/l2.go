@@ -111,7 +111,7 @@ func (a *Agent) Rewire(ctx context.Context, s *host.State, hold string, ports []
 // pick is the part of a State that some ports need. With a parent go its subports,
 // whose taps came and went with its, and with a subport its parent.
 func pick(s *host.State, ports []string) *host.State {
-	part := &host.State{Host: s.Host, Revision: s.Revision}
+	part := &host.State{Cloud: s.Cloud, Host: s.Host, Revision: s.Revision}
 	networks, wanted, parents := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, id := range ports {
 		wanted[id] = true
@@ -155,7 +155,7 @@ const few = 100
 func (a *Agent) glance(s *host.State) (*observed, error) {
 	if len(s.Ports) > few {
 		links, err := a.link.List()
-		return newObserved(about(s, links)), err
+		return observedBy(s.Cloud, about(s, links)), err
 	}
 	var links []link.Link
 	look := func(name string) error {
@@ -177,7 +177,7 @@ func (a *Agent) glance(s *host.State) (*observed, error) {
 			return nil, err
 		}
 	}
-	return newObserved(links), nil
+	return observedBy(s.Cloud, links), nil
 }
 
 func (a *Agent) wire(ctx context.Context, s *host.State, o *observed, hold string) (map[string]string, error) {
@@ -221,10 +221,10 @@ func (a *Agent) Prune(ctx context.Context, s *host.State) error {
 	return errors.Join(append(all, err)...)
 }
 
-// Cleanup deletes every link that is ours, whoever of us made it, and gives
+// Cleanup deletes every link of a cloud, whichever process made it, and gives
 // physical interfaces their addresses back.
-func (a *Agent) Cleanup(ctx context.Context) error {
-	o, err := observe(a.link, &a.cfg, &host.State{}, nil)
+func (a *Agent) Cleanup(ctx context.Context, cloud string) error {
+	o, err := observe(a.link, &a.cfg, &host.State{Cloud: cloud}, nil)
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (a *Agent) observed(s *host.State) (*observed, error) {
 	}
 	links, err := a.link.List()
 	if err == nil {
-		a.see(newObserved(links))
+		a.see(observedBy(s.Cloud, links))
 	}
 	return a.seen, err
 }

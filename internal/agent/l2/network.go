@@ -5,6 +5,7 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/host"
 )
 
@@ -13,7 +14,7 @@ import (
 func planNetworks(cfg *Config, s *host.State, o *observed) ([]Op, map[string]error) {
 	var all []Op
 	failed := map[string]error{}
-	p := planner{cfg, s.Host, o, map[string]string{}}
+	p := planner{cfg, s, o, map[string]string{}}
 	for i := range s.Networks {
 		n := &s.Networks[i]
 		ops, err := p.network(n)
@@ -27,7 +28,7 @@ func planNetworks(cfg *Config, s *host.State, o *observed) ([]Op, map[string]err
 
 type planner struct {
 	cfg   *Config
-	host  string
+	s     *host.State
 	o     *observed
 	taken map[string]string // physical interface -> the network that has it
 }
@@ -63,10 +64,13 @@ func (p *planner) segment(n *host.Network) ([]Op, error) {
 var bridgeSettings = link.Bridge{NFCall: true}
 
 func (p *planner) bridge(n *host.Network) ([]Op, error) {
-	name, alias := host.BridgeName(n.ID), networkMark+n.ID
+	name, alias := host.BridgeName(n.ID), networkAlias(p.s, n.ID)
 	l, ok := p.o.byName[name]
 	if ok && l.Type != "bridge" {
-		return nil, fmt.Errorf("interface %s on host %s is not a bridge", name, p.host)
+		return nil, fmt.Errorf("interface %s on host %s is not a bridge", name, p.s.Host)
+	}
+	if err := p.foreign(l); err != nil {
+		return nil, err
 	}
 	var ops []Op
 	const settings = "type bridge stp_state 0 forward_delay 0 mcast_snooping 0 nf_call_iptables 1 nf_call_ip6tables 1"
@@ -90,10 +94,18 @@ func (p *planner) bridge(n *host.Network) ([]Op, error) {
 	return ops, nil
 }
 
+// foreign is the refusal to touch what another cloud has made.
+func (p *planner) foreign(l link.Link) error {
+	if mark.Foreign(p.s.Cloud, l.Alias) {
+		return fmt.Errorf("interface %s on host %s is of another cloud (alias %q)", l.Name, p.s.Host, l.Alias)
+	}
+	return nil
+}
+
 // common mends what every device of a network has: mark, MTU and bridge, and no
 // address of its own making.
 func (p *planner) common(n *host.Network, name string, l link.Link, bridge string) (ops []Op) {
-	if alias := networkMark + n.ID; l.Alias != alias {
+	if alias := networkAlias(p.s, n.ID); l.Alias != alias {
 		ops = append(ops, set(n.ID, name, "alias "+alias, link.Alias(alias)))
 	}
 	if l.MTU != n.MTU {

@@ -8,19 +8,23 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/host"
 )
 
-// Marks of links. A network's bridge and tunnel have its id behind the mark, the
-// VLAN device of a trunk's subport that of the port.
-const (
-	mark        = "weft:"
-	networkMark = mark + "network:"
-	subPortMark = mark + "subport:"
-)
+// networkAlias marks what a network is made of.
+func networkAlias(s *host.State, id string) string {
+	return mark.Mark{Kind: mark.Network, ID: id, Cloud: s.Cloud}.String()
+}
+
+// subPortAlias marks the VLAN device of a trunk's subport.
+func subPortAlias(s *host.State, id string) string {
+	return mark.Mark{Kind: mark.SubPort, ID: id, Cloud: s.Cloud}.String()
+}
 
 // observed is the part of the kernel's state that plans depend on.
 type observed struct {
+	cloud      string      // whose agent looks
 	links      []link.Link // by index
 	byName     map[string]link.Link
 	byIndex    map[int]link.Link
@@ -38,7 +42,7 @@ func observe(h *link.Handle, cfg *Config, s *host.State, known *tunnels) (*obser
 	if err != nil {
 		return nil, err
 	}
-	o := newObserved(links)
+	o := observedBy(s.Cloud, links)
 	return o, o.details(h, cfg, s, known)
 }
 
@@ -62,6 +66,12 @@ func (o *observed) details(h *link.Handle, cfg *Config, s *host.State, known *tu
 	return nil
 }
 
+func observedBy(cloud string, links []link.Link) *observed {
+	o := newObserved(links)
+	o.cloud = cloud
+	return o
+}
+
 func newObserved(links []link.Link) *observed {
 	o := &observed{links: links, byName: make(map[string]link.Link, len(links)), byIndex: make(map[int]link.Link, len(links)),
 		entries: true, addrs: map[int][]netip.Prefix{}, routes: map[int][]link.Route{}}
@@ -81,7 +91,7 @@ func (o *observed) addressed(cfg *Config) []int {
 		if isPhysical(cfg, l) {
 			indexes = append(indexes, l.Index)
 		}
-		if l.Master != 0 && !isTap(l) && !isOurs(l) && isBridgeOfOurs(o.byIndex[l.Master]) {
+		if l.Master != 0 && !isTap(l) && !o.ours(l) && o.bridgeOfOurs(o.byIndex[l.Master]) {
 			indexes = append(indexes, l.Master)
 		}
 	}
@@ -116,12 +126,20 @@ func boolOrder(a, b bool) int {
 	return 1
 }
 
-func isOurs(l link.Link) bool { return strings.HasPrefix(l.Alias, mark) && l.Name != "lo" }
+// ours reports whether a link is one that this cloud has made.
+func (o *observed) ours(l link.Link) bool { return mark.Of(o.cloud, l.Alias) && l.Name != "lo" }
+
+// oursFor is ours, for that kind of thing; it returns the id of what the link is for.
+func (o *observed) oursFor(kind string, l link.Link) (id string, ok bool) {
+	m, ok := mark.Parse(l.Alias)
+	return m.ID, ok && m.Cloud == o.cloud && m.Kind == kind
+}
 
 func isTap(l link.Link) bool { return strings.HasPrefix(l.Name, "tap") }
 
-func isBridgeOfOurs(l link.Link) bool {
-	return l.Type == "bridge" && strings.HasPrefix(l.Alias, networkMark)
+func (o *observed) bridgeOfOurs(l link.Link) bool {
+	_, ok := o.oursFor(mark.Network, l)
+	return ok && l.Type == "bridge"
 }
 
 func isPhysical(cfg *Config, l link.Link) bool {

@@ -15,11 +15,11 @@ import (
 func (p *planner) physical(n *host.Network) (link.Link, error) {
 	name, ok := p.cfg.Physnets[n.Segment.PhysicalNetwork]
 	if !ok {
-		return link.Link{}, fmt.Errorf("physical network %s has no interface on host %s", n.Segment.PhysicalNetwork, p.host)
+		return link.Link{}, fmt.Errorf("physical network %s has no interface on host %s", n.Segment.PhysicalNetwork, p.s.Host)
 	}
 	l, ok := p.o.byName[name]
 	if !ok {
-		return link.Link{}, fmt.Errorf("interface %s of physical network %s is not present on host %s", name, n.Segment.PhysicalNetwork, p.host)
+		return link.Link{}, fmt.Errorf("interface %s of physical network %s is not present on host %s", name, n.Segment.PhysicalNetwork, p.s.Host)
 	}
 	return l, nil
 }
@@ -40,7 +40,7 @@ func (p *planner) flat(n *host.Network) ([]Op, error) {
 		ops = append(ops, set(n.ID, l.Name, "up", link.Up(true)))
 	}
 	if !p.onBridge(l, bridge) {
-		if l.Master != 0 && !isBridgeOfOurs(master) {
+		if l.Master != 0 && !p.o.bridgeOfOurs(master) {
 			return nil, fmt.Errorf("interface %s of physical network %s is a port of %s, which was not made by weft",
 				l.Name, n.Segment.PhysicalNetwork, cmp.Or(master.Name, "another bridge"))
 		}
@@ -65,11 +65,14 @@ func (p *planner) vlan(n *host.Network) ([]Op, error) {
 	}
 	l, ok := p.o.byName[name]
 	if !ok {
-		text := fmt.Sprintf("link %s alias %s addrgenmode none master %s mtu %d up type vlan id %d", parent.Name, networkMark+n.ID, bridge, n.MTU, want.ID)
-		return append(ops, createVLAN(n.ID, name, bridge, text, want, link.Alias(networkMark+n.ID), link.NoAutoIPv6(), link.MTU(n.MTU), link.Up(true))), nil
+		text := fmt.Sprintf("link %s alias %s addrgenmode none master %s mtu %d up type vlan id %d", parent.Name, networkAlias(p.s, n.ID), bridge, n.MTU, want.ID)
+		return append(ops, createVLAN(n.ID, name, bridge, text, want, link.Alias(networkAlias(p.s, n.ID)), link.NoAutoIPv6(), link.MTU(n.MTU), link.Up(true))), nil
 	}
 	if l.VLAN != want {
-		return nil, fmt.Errorf("interface %s on host %s is not VLAN %d of %s", name, p.host, want.ID, parent.Name)
+		return nil, fmt.Errorf("interface %s on host %s is not VLAN %d of %s", name, p.s.Host, want.ID, parent.Name)
+	}
+	if err := p.foreign(l); err != nil {
+		return nil, err
 	}
 	ops = append(ops, p.common(n, name, l, bridge)...)
 	if !l.Up {

@@ -492,3 +492,29 @@ func TestVLANName(t *testing.T) {
 		t.Errorf("vlanName = %s and %s", long, similar)
 	}
 }
+
+// TestOtherCloudsAreLeftAlone plans on a host with devices of another cloud by names
+// that this one needs, and with some that it does not.
+func TestOtherCloudsAreLeftAlone(t *testing.T) {
+	ours := func(l link.Link) link.Link { l.Alias += "@ours"; return l }
+	other := func(l link.Link) link.Link { l.Alias += "@other"; return l }
+	n := host.Network{ID: netA, MTU: 1450, Segment: host.Segment{Type: weft.TypeVXLAN, ID: 10}}
+	s := &host.State{Cloud: "ours", Host: "h", Networks: []host.Network{n}}
+	c := &Config{VTEP: netip.MustParseAddr("192.0.2.1"), VXLANPort: 8472}
+	for name, links := range map[string][]link.Link{
+		"bridge": {other(rightBridge(5, netA, 1450))},
+		"tunnel": {ours(rightBridge(5, netA, 1450)), other(rightVXLAN(6, netA, 10, 0))},
+	} {
+		ops, failed := planNetworks(c, s, observedBy("ours", links))
+		if len(ops) != 0 || failed[netA] == nil || !strings.Contains(failed[netA].Error(), "of another cloud") {
+			t.Errorf("%s: %v %v", name, ops, failed)
+		}
+	}
+	o := observedBy("ours", []link.Link{other(rightBridge(5, netB, 1450)), ours(rightBridge(6, netA, 1450)), rightBridge(7, "cccccccc-cc00-4000-8000-000000000000", 1450)})
+	none := &host.State{Cloud: "ours"}
+	for what, ops := range map[string][]Op{"prune": planPrune(c, none, o), "cleanup": planCleanup(c, o)} {
+		if len(ops) != 1 || ops[0].String() != "ip link del brqaaaaaaaa-aa" {
+			t.Errorf("%s: %v", what, ops)
+		}
+	}
+}

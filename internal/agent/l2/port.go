@@ -43,7 +43,7 @@ func planPorts(s *host.State, o *observed, failed map[string]string, hold string
 		}
 	}
 	for _, l := range o.links {
-		if isTap(l) && !known[l.Name] && !deleted[l.Name] && isBridgeOfOurs(o.byIndex[l.Master]) {
+		if isTap(l) && !known[l.Name] && !deleted[l.Name] && o.bridgeOfOurs(o.byIndex[l.Master]) {
 			ops = append(ops, set(l.Name, l.Name, "nomaster down", link.Master(0), link.Up(false)))
 		}
 	}

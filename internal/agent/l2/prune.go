@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/host"
 )
 
@@ -31,7 +31,7 @@ func unwanted(s *host.State, cfg *Config, o *observed) []link.Link {
 	names := wanted(cfg, s)
 	var out []link.Link
 	for _, l := range o.links {
-		if strings.HasPrefix(l.Alias, networkMark) && !names[l.Name] {
+		if _, ok := o.oursFor(mark.Network, l); ok && !names[l.Name] {
 			out = append(out, l)
 		}
 	}
@@ -83,7 +83,7 @@ func sweep(going map[int]link.Link) []Op {
 func planCleanup(cfg *Config, o *observed) []Op {
 	going := map[int]link.Link{}
 	for _, l := range o.links {
-		if isOurs(l) {
+		if o.ours(l) {
 			going[l.Index] = l
 		}
 	}
@@ -91,7 +91,7 @@ func planCleanup(cfg *Config, o *observed) []Op {
 	for _, l := range o.links {
 		master, ok := going[l.Master]
 		switch {
-		case !ok || isOurs(l):
+		case !ok || o.ours(l):
 		case isPhysical(cfg, l) || !isTap(l):
 			ops = append(ops, giveBack(l, master, o)...)
 		default:

@@ -3,11 +3,11 @@ package l2
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/host"
 )
 
@@ -31,7 +31,7 @@ func staleSubPorts(s *host.State, o *observed) (ops []Op, deleted map[string]boo
 	}
 	deleted = map[string]bool{}
 	for _, l := range o.links {
-		id, ours := strings.CutPrefix(l.Alias, subPortMark)
+		id, ours := o.oursFor(mark.SubPort, l)
 		if want, ok := right[l.Name]; ours && !(ok && l.VLAN == want) {
 			ops = append(ops, remove(id, l))
 			deleted[l.Name] = true
@@ -61,20 +61,20 @@ func planSubPort(s *host.State, p *host.Port, n *host.Network, o *observed, hold
 		if reason != "" {
 			return nil, reason
 		}
-		return append([]Op{createSubPort(p.ID, name, tap, want)}, wire...), ""
+		return append([]Op{createSubPort(p.ID, name, tap, subPortAlias(s, p.ID), want)}, wire...), ""
 	case l.VLAN != want:
 		return nil, fmt.Sprintf("interface %s on host %s is not VLAN %d of %s and was not made by weft", name, s.Host, want.ID, tap)
 	}
 	wire, reason := planPort(s, p, l, n, o, hold)
-	if alias := subPortMark + p.ID; l.Alias != alias {
+	if alias := subPortAlias(s, p.ID); l.Alias != alias {
 		wire = append([]Op{set(p.ID, name, "alias "+alias, link.Alias(alias))}, wire...)
 	}
 	return wire, reason
 }
 
-func createSubPort(id, name, parent string, v link.VLAN) Op {
-	text := fmt.Sprintf("link %s alias %s addrgenmode none type vlan id %d", parent, subPortMark+id, v.ID)
-	op := createVLAN(id, name, "", text, v, link.Alias(subPortMark+id), link.NoAutoIPv6())
+func createSubPort(id, name, parent, alias string, v link.VLAN) Op {
+	text := fmt.Sprintf("link %s alias %s addrgenmode none type vlan id %d", parent, alias, v.ID)
+	op := createVLAN(id, name, "", text, v, link.Alias(alias), link.NoAutoIPv6())
 	run := op.run
 	op.run = func(k *kernel) error {
 		err := run(k)

@@ -15,9 +15,12 @@ func (p *planner) vxlan(n *host.Network) ([]Op, error) {
 	want := link.VXLAN{VNI: n.Segment.ID, Local: p.cfg.VTEP, Port: p.cfg.VXLANPort, Proxy: p.cfg.ARPProxy}
 	l, ok := p.o.byName[name]
 	var ops []Op
+	if err := p.foreign(l); err != nil {
+		return nil, err
+	}
 	if ok && l.VXLAN != want {
-		if !isOurs(l) {
-			return nil, fmt.Errorf("interface %s on host %s was not made by weft and is not as it should be", name, p.host)
+		if !p.o.ours(l) {
+			return nil, fmt.Errorf("interface %s on host %s was not made by weft and is not as it should be", name, p.s.Host)
 		}
 		ops, ok = append(ops, remove(n.ID, l)), false // the kernel changes none of these
 	}
@@ -32,7 +35,7 @@ func (p *planner) vxlan(n *host.Network) ([]Op, error) {
 }
 
 func (p *planner) newVXLAN(n *host.Network, name, bridge string, want link.VXLAN) Op {
-	text := fmt.Sprintf("mtu %d alias %s addrgenmode none master %s up type vxlan id %d", n.MTU, networkMark+n.ID, bridge, want.VNI)
+	text := fmt.Sprintf("mtu %d alias %s addrgenmode none master %s up type vxlan id %d", n.MTU, networkAlias(p.s, n.ID), bridge, want.VNI)
 	if want.Local.IsValid() {
 		text += " local " + want.Local.String()
 	}
@@ -41,7 +44,7 @@ func (p *planner) newVXLAN(n *host.Network, name, bridge string, want link.VXLAN
 		text += " proxy"
 	}
 	return create(n.ID, name, bridge, text, want,
-		link.MTU(n.MTU), link.Alias(networkMark+n.ID), link.NoAutoIPv6(), link.Up(true))
+		link.MTU(n.MTU), link.Alias(networkAlias(p.s, n.ID)), link.NoAutoIPv6(), link.Up(true))
 }
 
 // entries plans the tunnel's forwarding entries and neighbours. What is to be is

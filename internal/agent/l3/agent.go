@@ -69,7 +69,7 @@ func (a *Agent) Converge(ctx context.Context, s *host.State) ([]Result, error) {
 		if err := ctx.Err(); err != nil {
 			return results, err
 		}
-		r := a.router(ctx, &s.Routers[i])
+		r := a.router(ctx, s.Cloud, &s.Routers[i])
 		for _, text := range r.Done {
 			a.log.Debug("router changed", "router", r.RouterID, "op", text)
 		}
@@ -81,11 +81,11 @@ func (a *Agent) Converge(ctx context.Context, s *host.State) ([]Result, error) {
 	return results, errors.Join(errs...)
 }
 
-func (a *Agent) router(ctx context.Context, want *host.Router) Result {
+func (a *Agent) router(ctx context.Context, cloud string, want *host.Router) Result {
 	r := a.routers[want.ID]
 	if r == nil || !r.kernel.Current() {
 		a.drop(want.ID)
-		k, err := wire.Open(a.root, host.RouterNamespace(want.ID))
+		k, err := wire.Open(a.root, cloud, host.RouterNamespace(want.ID))
 		if err != nil {
 			p := &pass{want: want, failed: map[string]error{"": err}}
 			return p.result()
@@ -93,7 +93,7 @@ func (a *Agent) router(ctx context.Context, want *host.Router) Result {
 		r = &router{kernel: k}
 		a.routers[want.ID] = r
 	}
-	return r.converge(ctx, want, a.arp)
+	return r.converge(ctx, cloud, want, a.arp)
 }
 
 // check looks, in the background and one router at a time, for connections that a
@@ -143,8 +143,8 @@ func (a *Agent) drop(id string) {
 	}
 }
 
-// sweep deletes the namespaces of routers that are not in s, whoever made them of
-// us.
+// sweep deletes the namespaces of the cloud's routers that are not in s, whichever
+// process made them.
 func (a *Agent) sweep(s *host.State) ([]Result, error) {
 	wanted := map[string]bool{}
 	for i := range s.Routers {
@@ -161,7 +161,7 @@ func (a *Agent) sweep(s *host.State) ([]Result, error) {
 		if !is || wanted[id] {
 			continue
 		}
-		if ours, err := netns.Owned(e.Name()); err != nil || !ours {
+		if ours, err := netns.Owned(e.Name(), s.Cloud); err != nil || !ours {
 			continue // gone meanwhile, or somebody else's
 		}
 		a.drop(id)
@@ -171,7 +171,7 @@ func (a *Agent) sweep(s *host.State) ([]Result, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	err = wire.Delete(a.root, []string{internalPrefix, gatewayPrefix}, names...)
+	err = wire.Delete(a.root, s.Cloud, []string{internalPrefix, gatewayPrefix}, names...)
 	if err == nil {
 		return results, nil
 	}

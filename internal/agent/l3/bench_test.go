@@ -102,7 +102,7 @@ func newBench(t *testing.T) *bench {
 	b.restart()
 	t.Cleanup(func() {
 		b.agent.Close()
-		wire.Delete(root, []string{internalPrefix, gatewayPrefix}, host.RouterNamespace(routerID))
+		wire.Delete(root, "", []string{internalPrefix, gatewayPrefix}, host.RouterNamespace(routerID))
 	})
 	return b
 }

@@ -35,8 +35,8 @@ type pass struct {
 	failed map[string]error // by device; "" is the whole router
 }
 
-func (r *router) converge(ctx context.Context, want *host.Router, announcer *arp.Announcer) Result {
-	p := &pass{router: r, want: want, space: spaceOf(want), failed: map[string]error{}}
+func (r *router) converge(ctx context.Context, cloud string, want *host.Router, announcer *arp.Announcer) Result {
+	p := &pass{router: r, want: want, space: spaceOf(want).In(cloud), failed: map[string]error{}}
 	if err := p.run(ctx, announcer); err != nil {
 		p.failed[""] = err
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/weftnet/weft/internal/agent/wire"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/host"
 )
 
@@ -66,7 +67,7 @@ func spaceOf(r *host.Router) *wire.Space {
 func legOf(r *host.Router, p *host.RouterPort, device string, addresses []netip.Prefix) wire.Leg {
 	l := wire.Leg{
 		Device: device, MAC: p.MAC, MTU: p.MTU, Up: r.AdminUp,
-		Outer: host.TapName(p.PortID), Alias: wire.Mark + "port:" + p.PortID, Bridge: host.BridgeName(p.NetworkID),
+		Outer: host.TapName(p.PortID), Alias: mark.Mark{Kind: mark.Port, ID: p.PortID}.String(), Bridge: host.BridgeName(p.NetworkID),
 	}
 	if l.MTU == 0 {
 		l.MTU = defaultMTU

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -14,10 +15,13 @@ import (
 	"github.com/weftnet/weft/internal/agent/wire"
 	"github.com/weftnet/weft/internal/dataplane/arp"
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
+	"github.com/weftnet/weft/internal/dataplane/netns"
 	"github.com/weftnet/weft/internal/host"
 )
 
-// Namespace is where the outside world is.
+// Namespace is where the outside world is, unless another weft of this machine has
+// that name: see Agent.Name.
 const Namespace = "weft-outside"
 
 const (
@@ -39,6 +43,7 @@ type Agent struct {
 	log      *slog.Logger
 	root     *link.Handle
 	physnets map[string]string
+	name     string
 	arp      *arp.Announcer
 }
 
@@ -46,18 +51,50 @@ type Agent struct {
 // name of the interface on the host that stands for it. The handle stays the
 // caller's.
 func New(log *slog.Logger, root *link.Handle, physnets map[string]string) *Agent {
-	return &Agent{log: log, root: root, physnets: physnets, arp: arp.NewAnnouncer(log)}
+	return &Agent{log: log, root: root, physnets: physnets, name: Namespace, arp: arp.NewAnnouncer(log)}
 }
 
 // Close leaves the stand-in on the host as it is.
 func (a *Agent) Close() { a.arp.Close() }
 
-// Prepare makes the interfaces, without anything behind them, where they are not
-// there: the L2 agent wants to find them. Those that are there stay as they are.
-func (a *Agent) Prepare(ctx context.Context) error {
+// Name is the namespace's. It is right after Prepare.
+func (a *Agent) Name() string { return a.name }
+
+// choose finds a name for the namespace. Names are shared by all whose mounts are the
+// same: wefts in network namespaces of one machine. The usual name is for the first;
+// another has the number of its network namespace in it.
+func (a *Agent) choose(cloud string) error {
+	home, err := netns.Home()
+	if err != nil {
+		return err
+	}
+	own := Namespace + "-" + home
+	for _, name := range []string{own, Namespace} {
+		ours, err := netns.Owned(name, cloud)
+		if ours {
+			a.name = name
+			return nil
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if netns.Exists(Namespace) {
+		a.name = own
+	}
+	return nil
+}
+
+// Prepare chooses the namespace and makes the interfaces, without anything behind
+// them, where they are not there: the L2 agent wants to find them. Those that are
+// there stay as they are.
+func (a *Agent) Prepare(ctx context.Context, cloud string) error {
+	if err := a.choose(cloud); err != nil {
+		return fmt.Errorf("choosing a namespace for the outside: %w", err)
+	}
 	for _, outer := range a.physnets {
 		if _, err := a.root.ByName(outer); errors.Is(err, link.ErrNotFound) {
-			_, err := a.Converge(ctx, &host.State{})
+			_, err := a.Converge(ctx, &host.State{Cloud: cloud})
 			return err
 		}
 	}
@@ -70,7 +107,9 @@ func (a *Agent) Converge(ctx context.Context, s *host.State) ([]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	done, err := a.converge(spaceOf(a.physnets, s))
+	want := spaceOf(a.physnets, s).In(s.Cloud)
+	want.Name = a.name
+	done, err := a.converge(s.Cloud, want)
 	for _, text := range done {
 		a.log.Debug("outside changed", "op", text)
 	}
@@ -80,8 +119,8 @@ func (a *Agent) Converge(ctx context.Context, s *host.State) ([]string, error) {
 	return done, nil
 }
 
-func (a *Agent) converge(want *wire.Space) ([]string, error) {
-	k, err := wire.Open(a.root, want.Name)
+func (a *Agent) converge(cloud string, want *wire.Space) ([]string, error) {
+	k, err := wire.Open(a.root, cloud, want.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +148,7 @@ func spaceOf(physnets map[string]string, s *host.State) *wire.Space {
 	for i, name := range slices.Sorted(maps.Keys(physnets)) {
 		l := wire.Leg{
 			Device: devicePrefix + strconv.Itoa(i), MTU: defaultMTU, Up: true,
-			Outer: physnets[name], Alias: wire.Mark + "outside:" + name,
+			Outer: physnets[name], Alias: mark.Mark{Kind: mark.Outside, ID: name}.String(),
 		}
 		for j := range s.Networks {
 			n := &s.Networks[j]

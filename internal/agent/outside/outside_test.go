@@ -83,7 +83,7 @@ func TestGatewaysAnswerOnTheHost(t *testing.T) {
 	defer root.Close()
 	a := New(slog.New(slog.NewTextHandler(t.Output(), nil)), root, physnets)
 	defer a.Close()
-	if err := a.Prepare(t.Context()); err != nil {
+	if err := a.Prepare(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	converge := func(s *host.State, idle bool) {

@@ -64,8 +64,8 @@ func (w *world) must(err error) {
 // guest is a socket at the other end of a port's tap.
 func (w *world) guest(h *link.Handle, bridge int, name, port string) *packet.Conn {
 	w.t.Helper()
-	w.must(netns.Ensure("qt-" + name))
-	w.t.Cleanup(func() { netns.Delete("qt-" + name) })
+	w.must(netns.Ensure("qt-"+name, ""))
+	w.t.Cleanup(func() { netns.Delete("qt-"+name, "") })
 	ns, err := netns.Open("qt-" + name)
 	w.must(err)
 	defer ns.Close()

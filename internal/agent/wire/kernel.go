@@ -13,24 +13,26 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/dataplane/netns"
 )
 
 // Kernel is one namespace, and the host it has legs to. It is not safe for
 // concurrent use.
 type Kernel struct {
-	name string
-	root *link.Handle
-	ns   *link.Handle // nil: there is no such namespace yet
-	id   uint64       // of the namespace
+	name  string
+	cloud string
+	root  *link.Handle
+	ns    *link.Handle // nil: there is no such namespace yet
+	id    uint64       // of the namespace
 }
 
-// Open opens a namespace by its name; it need not exist. The host's handle stays
-// the caller's; it must not be closed before the Kernel. A namespace that somebody
-// else made is netns.ErrNotOurs.
-func Open(root *link.Handle, name string) (*Kernel, error) {
-	k := &Kernel{name: name, root: root}
-	ours, err := netns.Owned(name)
+// Open opens a namespace of a cloud by its name; it need not exist. The host's handle
+// stays the caller's; it must not be closed before the Kernel. A namespace of somebody
+// else is netns.ErrNotOurs.
+func Open(root *link.Handle, cloud, name string) (*Kernel, error) {
+	k := &Kernel{name: name, cloud: cloud, root: root}
+	ours, err := netns.Owned(name, cloud)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return k, nil
@@ -196,8 +198,11 @@ func (k *Kernel) observeProxied(o *Observed) error {
 }
 
 func (k *Kernel) makeNamespace() error {
-	if err := netns.Ensure(k.name); err != nil {
+	if err := netns.Ensure(k.name, k.cloud); err != nil {
 		return err
+	}
+	if ours, err := netns.Owned(k.name, k.cloud); err == nil && !ours { // somebody was faster
+		return fmt.Errorf("network namespace %s: %w", k.name, netns.ErrNotOurs)
 	}
 	return k.enter()
 }
@@ -211,8 +216,8 @@ func (k *Kernel) set(s Setting) error {
 }
 
 func (k *Kernel) deleteOuter(l link.Link) error {
-	if !strings.HasPrefix(l.Alias, Mark) {
-		return fmt.Errorf("interface %s is there already and was not made by weft", l.Name)
+	if !mark.Of(k.cloud, l.Alias) {
+		return fmt.Errorf("interface %s is there already and was not made by this weft (alias %q)", l.Name, l.Alias)
 	}
 	return k.root.Delete(l.Index)
 }
@@ -249,27 +254,27 @@ func (k *Kernel) resolve(r Route) (link.Route, error) {
 	return out, err
 }
 
-// Delete deletes namespaces of ours with their legs, at once: were those left to
+// Delete deletes namespaces of a cloud with their legs, at once: were those left to
 // the kernel, they would live on for as long as somebody has a socket in there. All
 // go in one sweep, in which the kernel waits once. A namespace that is not there is
 // no error.
-func Delete(root *link.Handle, prefixes []string, names ...string) error {
+func Delete(root *link.Handle, cloud string, prefixes []string, names ...string) error {
 	var legs []int
 	var errs []error
 	for _, name := range names {
-		some, err := outerEnds(root, name, prefixes)
+		some, err := outerEnds(root, cloud, name, prefixes)
 		legs, errs = append(legs, some...), append(errs, err)
 	}
 	errs = append(errs, root.Delete(legs...))
 	for _, name := range names {
-		errs = append(errs, netns.Delete(name))
+		errs = append(errs, netns.Delete(name, cloud))
 	}
 	return errors.Join(errs...)
 }
 
 // outerEnds are the host ends of a namespace's legs.
-func outerEnds(root *link.Handle, name string, prefixes []string) ([]int, error) {
-	k, err := Open(root, name)
+func outerEnds(root *link.Handle, cloud, name string, prefixes []string) ([]int, error) {
+	k, err := Open(root, cloud, name)
 	if err != nil || k.ns == nil {
 		return nil, err
 	}
@@ -281,7 +286,7 @@ func outerEnds(root *link.Handle, name string, prefixes []string) ([]int, error)
 			continue
 		}
 		l, err := root.ByIndex(in.Peer)
-		if err == nil && l.Peer == in.Index && strings.HasPrefix(l.Alias, Mark) {
+		if err == nil && l.Peer == in.Index && mark.Of(cloud, l.Alias) {
 			out = append(out, l.Index)
 		}
 	}

@@ -8,10 +8,8 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 )
-
-// Mark begins the alias of every device of ours.
-const Mark = "weft:"
 
 // Space is a namespace as it shall be.
 type Space struct {
@@ -20,6 +18,16 @@ type Space struct {
 	Legs     []Leg
 	Routes   []Route  // what is not reached by a leg's addresses; on-link ones first
 	Prefixes []string // devices whose names begin so are legs: one that is not in Legs goes
+}
+
+// In is the Space as one of the cloud's: its legs are marked so.
+func (s *Space) In(cloud string) *Space {
+	for i := range s.Legs {
+		m, _ := mark.Parse(s.Legs[i].Alias)
+		m.Cloud = cloud
+		s.Legs[i].Alias = m.String()
+	}
+	return s
 }
 
 // ProxyNDP is the path of the Setting without which the kernel does not answer for
@@ -41,7 +49,7 @@ type Leg struct {
 	Addresses []netip.Prefix
 	Proxied   []netip.Addr // IPv6 addresses it answers for as if they were its own
 	Outer     string       // end on the host
-	Alias     string       // of that end; begins with Mark
+	Alias     string       // of that end: a mark
 	Bridge    string       // of that end; empty: somebody else's affair
 }
 

@@ -73,10 +73,10 @@ func bench(t *testing.T) *packet.Conn {
 
 func open(t *testing.T, name string) *link.Handle {
 	t.Helper()
-	if err := netns.Ensure(name); err != nil {
+	if err := netns.Ensure(name, ""); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { netns.Delete(name) })
+	t.Cleanup(func() { netns.Delete(name, "") })
 	h, err := link.OpenIn(name)
 	if err != nil {
 		t.Fatal(err)

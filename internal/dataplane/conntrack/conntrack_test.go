@@ -23,10 +23,10 @@ const space = "wt-ct"
 func table(t *testing.T) *conntrack.Conn {
 	t.Helper()
 	hosttest.Need(t, "conntrack", "ip")
-	if err := netns.Ensure(space); err != nil {
+	if err := netns.Ensure(space, ""); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { netns.Delete(space) })
+	t.Cleanup(func() { netns.Delete(space, "") })
 	for zone := 1; zone <= 2; zone++ {
 		for _, entry := range []string{
 			"-s 10.0.0.1 -d 10.0.0.2 -p udp --sport 4000 --dport 53",

@@ -24,10 +24,10 @@ func scratch(t *testing.T, part string) (*Handle, string) {
 		t.Skip("needs root to make network namespaces")
 	}
 	name := fmt.Sprintf("wt-link-%d-%s-%s", os.Getpid(), strings.ToLower(t.Name()), part)
-	if err := netns.Ensure(name); err != nil {
+	if err := netns.Ensure(name, ""); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { netns.Delete(name) })
+	t.Cleanup(func() { netns.Delete(name, "") })
 	h, err := OpenIn(name)
 	if err != nil {
 		t.Fatal(err)
@@ -255,10 +255,10 @@ func BenchmarkList1000(b *testing.B) {
 		b.Skip("needs root to make network namespaces")
 	}
 	name := fmt.Sprintf("wt-link-%d-bench", os.Getpid())
-	if err := netns.Ensure(name); err != nil {
+	if err := netns.Ensure(name, ""); err != nil {
 		b.Fatal(err)
 	}
-	defer netns.Delete(name)
+	defer netns.Delete(name, "")
 	h, err := OpenIn(name)
 	if err != nil {
 		b.Fatal(err)

@@ -6,36 +6,58 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/weftnet/weft/internal/dataplane/mark"
 )
 
 // Dir is where namespaces have their names.
 const Dir = "/run/netns"
 
-// Mark is the alias of the loopback device of each namespace of ours.
-const Mark = "weft:netns"
-
 const loopback = 1 // the interface index of lo in every namespace
 
-// ErrNotOurs is the refusal to delete a namespace that lacks the Mark.
-var ErrNotOurs = errors.New("the namespace was not made by weft")
+// ErrNotOurs is the refusal to use or delete a namespace that is not the cloud's, on
+// this host.
+var ErrNotOurs = errors.New("the namespace is not of this weft")
+
+// Home is the host that the caller is on, a network namespace too, by its number in
+// the kernel. Names in Dir may be those of several hosts: who has network namespaces
+// without mounts of their own.
+func Home() (string, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(self, &st); err != nil {
+		return "", fmt.Errorf("finding the present network namespace: %w", err)
+	}
+	return strconv.FormatUint(st.Ino, 10), nil
+}
+
+// markOf is the mark of the cloud's namespaces on this host.
+func markOf(cloud string) (mark.Mark, error) {
+	if cloud == "" {
+		return mark.Mark{Kind: mark.Space}, nil
+	}
+	home, err := Home()
+	return mark.Mark{Kind: mark.Space, Cloud: cloud, Host: home}, err
+}
 
 // Path is the file by which a named namespace can be opened.
 func Path(name string) string { return filepath.Join(Dir, name) }
 
-// Ensure makes a namespace with its loopback up and marked as ours, if there is
-// none of that name. One that is there is left as it is: its loopback is brought
+// Ensure makes a namespace with its loopback up and marked as the cloud's, if there
+// is none of that name. One that is there is left as it is: its loopback is brought
 // up if it is down, and it stays somebody else's if it was.
-func Ensure(name string) error {
-	if err := ensure(name); err != nil {
+func Ensure(name, cloud string) error {
+	if err := ensure(name, cloud); err != nil {
 		return fmt.Errorf("making network namespace %s: %w", name, err)
 	}
 	return nil
 }
 
-func ensure(name string) error {
+func ensure(name, cloud string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -45,6 +67,10 @@ func ensure(name string) error {
 	case ok:
 		return Do(name, bringUp)
 	}
+	alias, err := markOf(cloud)
+	if err != nil {
+		return err
+	}
 	if err := prepareDir(); err != nil {
 		return err
 	}
@@ -53,7 +79,7 @@ func ensure(name string) error {
 		return err
 	}
 	f.Close()
-	err = onThread(func() error { return pin(name) })
+	err = onThread(func() error { return pin(name, alias.String()) })
 	if err != nil {
 		os.Remove(Path(name))
 	}
@@ -61,25 +87,25 @@ func ensure(name string) error {
 }
 
 // pin makes a namespace and, when it is as it shall be, gives it its name.
-func pin(name string) error {
+func pin(name, alias string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("leaving the present namespace: %w", err)
 	}
-	if err := mark(); err != nil {
+	if err := begin(alias); err != nil {
 		return err
 	}
 	return unix.Mount(self, Path(name), "", unix.MS_BIND, "")
 }
 
-// mark brings lo up and writes our alias on it, in the thread's namespace.
-func mark() error {
+// begin brings lo up and writes an alias on it, in the thread's namespace.
+func begin(alias string) error {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
 	lo := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: loopback}}
-	return errors.Join(h.LinkSetAlias(lo, Mark), h.LinkSetUp(lo))
+	return errors.Join(h.LinkSetAlias(lo, alias), h.LinkSetUp(lo))
 }
 
 func bringUp() error {
@@ -91,11 +117,11 @@ func bringUp() error {
 	return h.LinkSetUp(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: loopback}})
 }
 
-// Delete removes the name of a namespace of ours; the kernel destroys what was in
-// it, later, when nobody uses it any more. A name that does not exist is no
+// Delete removes the name of a namespace of the cloud; the kernel destroys what was
+// in it, later, when nobody uses it any more. A name that does not exist is no
 // error; a namespace of somebody else is ErrNotOurs.
-func Delete(name string) error {
-	ours, err := Owned(name)
+func Delete(name, cloud string) error {
+	ours, err := Owned(name, cloud)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -127,9 +153,9 @@ func Exists(name string) bool {
 	return ok && err == nil
 }
 
-// Owned reports whether the namespace is one of ours. A name that is not there
-// is fs.ErrNotExist.
-func Owned(name string) (bool, error) {
+// Owned reports whether the namespace is the cloud's, on this host. A name that is
+// not there is fs.ErrNotExist.
+func Owned(name, cloud string) (bool, error) {
 	ok, err := mounted(name)
 	if err != nil {
 		return false, err
@@ -140,20 +166,61 @@ func Owned(name string) (bool, error) {
 		_, err := os.Stat(Path(name))
 		return err == nil, err
 	}
-	h, err := Handle(name)
+	want, err := markOf(cloud)
 	if err != nil {
 		return false, err
+	}
+	alias, err := alias(name)
+	return alias == want.String(), err
+}
+
+// alias is that of a namespace's loopback.
+func alias(name string) (string, error) {
+	h, err := Handle(name)
+	if err != nil {
+		return "", err
 	}
 	defer h.Close()
 	lo, err := h.LinkByIndex(loopback)
 	if err != nil {
-		return false, fmt.Errorf("reading lo of network namespace %s: %w", name, err)
+		return "", fmt.Errorf("reading lo of network namespace %s: %w", name, err)
 	}
-	return lo.Attrs().Alias == Mark, nil
+	return lo.Attrs().Alias, nil
 }
 
-// List is the names of the namespaces of ours, sorted.
-func List() ([]string, error) {
+// Adopt makes a namespace the cloud's, whosever it was.
+func Adopt(name, cloud string) error {
+	want, err := markOf(cloud)
+	if err != nil {
+		return err
+	}
+	h, err := Handle(name)
+	if err != nil {
+		return fmt.Errorf("adopting network namespace %s: %w", name, err)
+	}
+	defer h.Close()
+	return h.LinkSetAlias(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: loopback}}, want.String())
+}
+
+// List is the names of the cloud's namespaces on this host, sorted.
+func List(cloud string) ([]string, error) {
+	all, err := Marked()
+	var names []string
+	for name, m := range all {
+		if m.Cloud == cloud {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// Marked is the namespaces of wefts on this host, and what they are marked with.
+func Marked() (map[string]mark.Mark, error) {
+	home, err := Home()
+	if err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -161,21 +228,20 @@ func List() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	out := map[string]mark.Mark{}
 	for _, e := range entries {
-		ok, err := mounted(e.Name())
-		if err == nil && ok {
-			ok, err = Owned(e.Name())
+		if ok, err := mounted(e.Name()); err != nil || !ok {
+			continue // no namespace, or deleted while we looked
 		}
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // deleted while we looked
-		case err != nil:
+		text, err := alias(e.Name())
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
-		case ok:
-			names = append(names, e.Name())
+		}
+		if m, ok := mark.Parse(text); ok && m.Kind == mark.Space && (m.Host == "" || m.Host == home) {
+			out[e.Name()] = m
 		}
 	}
-	return names, nil
+	return out, nil
 }
 
 // ID tells namespaces apart: one that is made anew under an old name has another

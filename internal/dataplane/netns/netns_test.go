@@ -33,26 +33,26 @@ func TestEnsureListDelete(t *testing.T) {
 	if _, err := Open(name); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("opening what is not there: %v", err)
 	}
-	if err := Ensure(name); err != nil {
+	if err := Ensure(name, ""); err != nil {
 		t.Fatal(err)
 	}
 	first, _ := ID(name)
-	if err := Ensure(name); err != nil {
+	if err := Ensure(name, ""); err != nil {
 		t.Fatalf("again: %v", err)
 	}
 	if again, _ := ID(name); again != first {
 		t.Error("the second Ensure made a new namespace")
 	}
-	if names, err := List(); err != nil || !slices.Contains(names, name) {
+	if names, err := List(""); err != nil || !slices.Contains(names, name) {
 		t.Errorf("List = %v, %v", names, err)
 	}
-	if err := Delete(name); err != nil {
+	if err := Delete(name, ""); err != nil {
 		t.Fatal(err)
 	}
 	if Exists(name) {
 		t.Error("still there after Delete")
 	}
-	if err := Delete(name); err != nil {
+	if err := Delete(name, ""); err != nil {
 		t.Errorf("deleting what is gone: %v", err)
 	}
 }
@@ -65,13 +65,13 @@ func TestForeignIsSpared(t *testing.T) {
 	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if err := Ensure(name); err != nil {
+	if err := Ensure(name, ""); err != nil {
 		t.Fatal(err)
 	}
-	if names, _ := List(); slices.Contains(names, name) {
+	if names, _ := List(""); slices.Contains(names, name) {
 		t.Error("List takes a foreign namespace for ours")
 	}
-	if err := Delete(name); !errors.Is(err, ErrNotOurs) {
+	if err := Delete(name, ""); !errors.Is(err, ErrNotOurs) {
 		t.Errorf("Delete = %v", err)
 	}
 }
@@ -84,7 +84,7 @@ func TestEnsureMendsHalfMade(t *testing.T) {
 	if err := os.WriteFile(Path(name), nil, 0o444); err != nil {
 		t.Fatal(err)
 	}
-	if err := Ensure(name); err != nil {
+	if err := Ensure(name, ""); err != nil {
 		t.Fatal(err)
 	}
 	if !Exists(name) {
@@ -94,7 +94,7 @@ func TestEnsureMendsHalfMade(t *testing.T) {
 
 func TestDoComesBack(t *testing.T) {
 	name := scratch(t)
-	if err := Ensure(name); err != nil {
+	if err := Ensure(name, ""); err != nil {
 		t.Fatal(err)
 	}
 	want, _ := ID(name)
@@ -123,11 +123,11 @@ func TestDoComesBack(t *testing.T) {
 
 func TestIPSeesOurs(t *testing.T) {
 	name := scratch(t)
-	if err := Ensure(name); err != nil {
+	if err := Ensure(name, ""); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.Command("ip", "-n", name, "link", "show", "lo").CombinedOutput()
-	if err != nil || !strings.Contains(string(out), Mark) || !strings.Contains(string(out), "LOOPBACK,UP") {
+	if err != nil || !strings.Contains(string(out), "weft:netns") || !strings.Contains(string(out), "LOOPBACK,UP") {
 		t.Errorf("%v: %s", err, out)
 	}
 }

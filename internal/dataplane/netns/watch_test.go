@@ -8,11 +8,11 @@ func TestWatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Ensure(name); err != nil {
+	if err := Ensure(name, ""); err != nil {
 		t.Fatal(err)
 	}
 	for Exists(name) {
-		if err := Delete(name); err != nil {
+		if err := Delete(name, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
