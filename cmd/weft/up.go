@@ -31,6 +31,9 @@ func upCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(f.clouds) > 0 && !f.cleanup {
+				return errors.New("--cloud says what --cleanup removes, and needs it")
+			}
 			if f.cleanup {
 				return cleanUp(cmd.Context(), c, f.clouds)
 			}
