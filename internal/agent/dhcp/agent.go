@@ -103,10 +103,13 @@ func (a *Agent) sweep(s *host.State) ([]Result, error) {
 func (a *Agent) network(cloud string, n *host.Network) Result {
 	r := Result{NetworkID: n.ID}
 	t, err := newTable(n, a.set)
+	old := a.servers[n.ID]
 	if err != nil {
+		t.odd = err.Error()
+	}
+	if t.odd != "" && (old == nil || old.table.Load().odd != t.odd) { // once, not at every pass
 		a.log.Warn("dhcp options left out", "network", n.ID, "error", err)
 	}
-	old := a.servers[n.ID]
 	if old != nil {
 		old.table.Store(t)
 	}

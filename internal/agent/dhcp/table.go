@@ -24,6 +24,7 @@ type table struct {
 	servers []netip.Addr // our own IPv4 addresses on the network
 	leases  map[weft.MAC]*lease
 	names   zone
+	odd     string // what was left out of it, and why
 }
 
 // lease is one known client.
