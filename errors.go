@@ -25,16 +25,21 @@ const (
 
 // Error is a refusal that a client can act on. Type is the class name that
 // Neutron gives the same refusal ("PortNotFound"), Message names the offending
-// field and value, Detail is free text (what blocks a deletion, for example).
+// field and value, Detail is free text, Blockers is what blocks a deletion.
 //
 // Only refusals are Errors; anything else that goes wrong is a plain wrapped
 // error and reaches the client as an opaque 500.
 type Error struct {
-	Kind    Kind
-	Type    string
-	Message string
-	Detail  string
+	Kind     Kind
+	Type     string
+	Message  string
+	Detail   string
+	Blockers []Blocker
 }
+
+// Blocker is a noun that stands in the way. Whether the caller may know of it is for
+// the API to find out, which shows it in the detail.
+type Blocker struct{ Noun, ID string }
 
 func (e *Error) Error() string { return e.Type + ": " + e.Message }
 
@@ -43,13 +48,10 @@ func Errorf(kind Kind, typ, format string, args ...any) *Error {
 	return &Error{Kind: kind, Type: typ, Message: fmt.Sprintf(format, args...)}
 }
 
-// BlockedBy adds to Detail what stands in the way: "port 1b…, port 2c…".
+// BlockedBy adds what stands in the way.
 func (e *Error) BlockedBy(noun string, ids ...string) *Error {
 	for _, id := range ids {
-		if e.Detail != "" {
-			e.Detail += ", "
-		}
-		e.Detail += noun + " " + id
+		e.Blockers = append(e.Blockers, Blocker{noun, id})
 	}
 	return e
 }

@@ -65,9 +65,33 @@ func (p AddressPair) Prefix() netip.Prefix {
 
 // ExtraDHCPOpt is a DHCP option for one port, named as dnsmasq names it.
 type ExtraDHCPOpt struct {
-	Name      string `json:"opt_name"`
-	Value     ID     `json:"opt_value"` // null in an update deletes the option
-	IPVersion int    `json:"ip_version"`
+	Name      string      `json:"opt_name"`
+	Value     OptionValue `json:"opt_value"`
+	IPVersion int         `json:"ip_version"`
+}
+
+// OptionValue is the value of a DHCP option. "" is an empty one: the option is not sent,
+// not even where the subnet has one. NoValue takes the option from the port.
+type OptionValue string
+
+// NoValue is null on the wire. No text of a request has a NUL in it.
+const NoValue OptionValue = "\x00"
+
+// MarshalJSON implements json.Marshaler.
+func (v OptionValue) MarshalJSON() ([]byte, error) {
+	if v == NoValue {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(v))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (v *OptionValue) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*v = NoValue
+		return nil
+	}
+	return json.Unmarshal(b, (*string)(v))
 }
 
 // DNSAssignment is the name under which one address of a port is known.

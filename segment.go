@@ -18,13 +18,15 @@ func (s *Segment) Provider() Provider {
 
 // Same reports whether two segments are the same, however they are kept.
 func (p Provider) Same(q Provider) bool {
-	id := func(n *int64) int64 {
-		if n == nil {
-			return 0
-		}
-		return *n
+	return p.NetworkType == q.NetworkType && p.PhysicalNetwork == q.PhysicalNetwork && p.Number() == q.Number()
+}
+
+// Number is the segmentation id; 0 is none, whether it was given or not.
+func (p Provider) Number() int64 {
+	if p.SegmentationID == nil {
+		return 0
 	}
-	return p.NetworkType == q.NetworkType && p.PhysicalNetwork == q.PhysicalNetwork && id(p.SegmentationID) == id(q.SegmentationID)
+	return *p.SegmentationID
 }
 
 // NetworkSegmentRange is a range of segmentation ids for tenant networks, of all

@@ -3,45 +3,38 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
 )
 
-// errDryRun ends the transaction of a deletion that is only tried.
-var errDryRun = errors.New("dry run")
+// errDryRun ends the transaction of a deletion that is only tried, errForeign that of
+// one which has reached what is not the caller's.
+var (
+	errDryRun  = errors.New("dry run")
+	errForeign = errors.New("not the caller's")
+)
 
-// delete serves DELETE on a noun. With cascade=true what depends on it goes too; with
-// dry_run=true nothing goes, and the answer says what would.
+// deletion is what a DELETE asks for: with cascade=true what depends on the noun goes
+// too; with dry_run=true nothing goes, and the answer says what would.
+type deletion struct{ cascade, dry bool }
+
+// delete serves DELETE on a noun.
 func (r *served[T]) delete(rq *httpRequest, id string) error {
 	if rq.r.ContentLength > 0 {
 		return badRequest("Request body is not supported in DELETE.")
 	}
-	do, err := r.deletion(rq)
+	how, err := r.deletion(rq)
 	if err != nil {
 		return err
 	}
-	dry, err := rq.flag("dry_run")
-	if err != nil {
-		return err
-	}
-	var changes []store.Change
-	err = rq.update(func(tx *store.Tx) error {
-		start, err := rq.mark(tx, dry)
-		if err != nil {
-			return err
-		}
-		if err := r.remove(rq, tx, id, do); err != nil || !dry {
-			return err
-		}
-		if changes, err = tx.Changes(start, 1<<20); err != nil {
-			return err
-		}
-		return errDryRun
-	})
+	changes, err := r.carryOut(rq, id, how)
 	switch {
-	case dry && errors.Is(err, errDryRun):
-		writeJSON(rq.w, http.StatusOK, foreseen(changes))
+	case errors.Is(err, errForeign):
+		return r.plainRefusal(rq, id)
+	case errors.Is(err, errDryRun):
+		writeJSON(rq.w, http.StatusOK, foreseen(own(rq.caller, id, changes)))
 		return nil
 	case err != nil:
 		return err
@@ -50,26 +43,74 @@ func (r *served[T]) delete(rq *httpRequest, id string) error {
 	return nil
 }
 
-// mark is the end of the change log, when what follows is to be looked at.
-func (rq *httpRequest) mark(tx *store.Tx, wanted bool) (int64, error) {
-	if !wanted {
-		return 0, nil
+// deletion reads how to delete from the query.
+func (r *served[T]) deletion(rq *httpRequest) (how deletion, err error) {
+	if how.cascade, err = rq.flag("cascade"); err != nil {
+		return how, err
 	}
-	return tx.Head()
+	if how.cascade && r.Cascade == nil {
+		return how, badRequest("Cascading deletion is not supported for %s", r.Plural)
+	}
+	how.dry, err = rq.flag("dry_run")
+	return how, err
 }
 
-// deletion is the service function that a DELETE asks for.
-func (r *served[T]) deletion(rq *httpRequest) (func(*store.Tx, *T) error, error) {
-	cascade, err := rq.flag("cascade")
-	switch {
-	case err != nil:
-		return nil, err
-	case !cascade:
-		return r.Delete, nil
-	case r.Cascade == nil:
-		return nil, badRequest("Cascading deletion is not supported for %s", r.Plural)
+// carryOut deletes in one transaction, which is not kept where the error is errDryRun
+// or errForeign. The changes are those of what is looked at afterwards.
+func (r *served[T]) carryOut(rq *httpRequest, id string, how deletion) (changes []store.Change, err error) {
+	do := r.Delete
+	if how.cascade {
+		do = r.Cascade
 	}
-	return r.Cascade, nil
+	err = rq.update(func(tx *store.Tx) error {
+		if !how.cascade && !how.dry {
+			return r.remove(rq, tx, id, do)
+		}
+		start, err := tx.Head()
+		if err != nil {
+			return err
+		}
+		if err := r.remove(rq, tx, id, do); err != nil {
+			return err
+		}
+		changes, err = tx.Changes(start, 1<<20)
+		switch {
+		case err != nil:
+			return err
+		case how.cascade && foreign(rq.caller, changes):
+			return errForeign
+		case how.dry:
+			return errDryRun
+		}
+		return nil
+	})
+	return changes, err
+}
+
+// foreign reports whether a cascade has reached rows of other projects. What belongs to
+// no project is the cloud's own; subnets and sharings go with their network whoever made
+// them, without a cascade too.
+func foreign(c *weft.Caller, changes []store.Change) bool {
+	return !c.IsAdmin() && slices.ContainsFunc(changes, func(ch store.Change) bool {
+		return ch.ProjectID != "" && ch.ProjectID != c.ProjectID && ch.Noun != store.Subnets.Name && ch.Noun != store.RBACPolicies.Name
+	})
+}
+
+// plainRefusal is the refusal of the deletion without cascade.
+func (r *served[T]) plainRefusal(rq *httpRequest, id string) error {
+	_, err := r.carryOut(rq, id, deletion{dry: true})
+	if errors.Is(err, errDryRun) {
+		err = weft.Errorf(weft.Conflict, "InUse", "The resource is in use.")
+	}
+	return err
+}
+
+// own are the changes that the caller is told of: of the noun itself and of the rows of
+// its project. Admins are told of all.
+func own(c *weft.Caller, id string, changes []store.Change) []store.Change {
+	return slices.DeleteFunc(changes, func(ch store.Change) bool {
+		return !c.IsAdmin() && ch.ID != id && ch.ProjectID != c.ProjectID
+	})
 }
 
 func (r *served[T]) remove(rq *httpRequest, tx *store.Tx, id string, do func(*store.Tx, *T) error) error {

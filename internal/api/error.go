@@ -5,6 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/weftnet/weft"
 )
@@ -34,8 +36,8 @@ func disallowed(rules string) error {
 }
 
 // writeError answers with an error in Neutron's form. What is not a refusal is
-// logged and shown as an opaque 500.
-func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+// logged and shown as an opaque 500. sees is what the caller may be told of.
+func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, sees func(weft.Blocker) bool, err error) {
 	var e *weft.Error
 	if !errors.As(err, &e) {
 		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
@@ -53,7 +55,41 @@ func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err er
 	if e.Kind == weft.NotSupported {
 		key = "NotImplementedError"
 	}
-	writeJSON(w, status, map[string]any{key: map[string]string{"type": e.Type, "message": e.Message, "detail": e.Detail}})
+	writeJSON(w, status, map[string]any{key: map[string]string{"type": e.Type, "message": e.Message, "detail": detail(e, sees)}})
+}
+
+// detail tells what stands in the way: "port 1b…, port 2c…". Of what the caller may not
+// see it tells how many there are.
+func detail(e *weft.Error, sees func(weft.Blocker) bool) string {
+	var parts []string
+	if e.Detail != "" {
+		parts = append(parts, e.Detail)
+	}
+	hidden := 0
+	for _, b := range e.Blockers {
+		if sees(b) {
+			parts = append(parts, b.Noun+" "+b.ID)
+		} else {
+			hidden++
+		}
+	}
+	if hidden > 0 {
+		parts = append(parts, strconv.Itoa(hidden)+" of other projects")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// sees reports whether the caller may see what is in the way of a request.
+func (rq *httpRequest) sees(b weft.Blocker) bool {
+	if rq.caller == nil {
+		return false
+	}
+	for _, c := range rq.s.order {
+		if singular, _, _ := c.names(); singular == b.Noun {
+			return c.sees(rq, rq.read(), b.ID)
+		}
+	}
+	return true // no noun of its own: a part of the one that the request is about
 }
 
 // writeUnauthorized answers as keystonemiddleware does.

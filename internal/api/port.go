@@ -200,11 +200,15 @@ var dhcpOptions = Type{Name: "list of DHCP options", Convert: func(v any) (any, 
 // its IP version.
 func dhcpOption(v any) bool {
 	m, ok := v.(map[string]any)
-	if !ok || nonEmptyText(255).Validate(m["opt_name"]) != "" {
+	if !ok || oneLine(nonEmptyText(64)).Validate(m["opt_name"]) != "" {
 		return false
 	}
+	valid := oneLine(nonEmptyText(255))
+	if m["opt_name"] == "router" || m["opt_name"] == "classless-static-route" { // empty: what the subnet says is not sent
+		valid = oneLine(text(255))
+	}
 	value, given := m["opt_value"]
-	if !given || value != nil && nonEmptyText(255).Validate(value) != "" {
+	if !given || value != nil && valid.Validate(value) != "" {
 		return false
 	}
 	for k := range m {

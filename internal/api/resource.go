@@ -123,6 +123,8 @@ type collection interface {
 	// owner is the project of a noun that the caller may see, or the error that
 	// hides it.
 	owner(rq *httpRequest, tx *store.Tx, id string) (string, error)
+	// sees reports whether there is a noun of this id, and the caller may see it.
+	sees(rq *httpRequest, tx *store.Tx, id string) bool
 }
 
 // upper is the noun that a nested resource is reached through.
@@ -139,6 +141,20 @@ func (r *served[T]) owner(rq *httpRequest, tx *store.Tx, id string) (string, err
 		return "", err
 	}
 	return base(v).ProjectID, nil
+}
+
+func (r *served[T]) sees(rq *httpRequest, tx *store.Tx, id string) bool {
+	v, err := r.Table.Get(tx, id)
+	switch {
+	case err != nil:
+		return false
+	case rq.caller.IsAdmin() || base(v).ProjectID == rq.caller.ProjectID:
+		return true
+	case r.Within != nil: // seen by its own project's only
+		return false
+	}
+	_, err = r.load(rq, tx, id)
+	return err == nil
 }
 
 func (r *served[T]) mayCreate(rq *httpRequest, tx *store.Tx) error {

@@ -42,7 +42,7 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 			ext("l3-ha", row("ha", "CUV", Unset, boolean.orNull())),
 			ext("expose-l3-conntrack-helper", row("conntrack_helpers", "V", Unset, anyType)),
 			ext("l3-ext-ndp-proxy", row("enable_ndp_proxy", "CUVF", Unset, boolean.orNull())),
-			ext("l3-flavors", row("flavor_id", "CVS", nil, anyText.orNull())),
+			ext("l3-flavors", row("flavor_id", "CVFS", nil, anyText.orNull())),
 		),
 		Create: func(tx *store.Tx, r *weft.Router, rq Request) error { return svc.CreateRouter(tx, r, withMembers(rq)) },
 		Update: func(tx *store.Tx, old, r *weft.Router, rq Request) error {

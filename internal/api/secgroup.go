@@ -157,11 +157,15 @@ var rulePort = Type{Name: "integer", Convert: func(v any) (any, error) {
 	return n, nil
 }}
 
-// defaultGroup makes the caller's default group when it is first asked for.
+// defaultGroup makes the default group of the caller's project when it is first asked
+// for, or to an administrator that of the project whose groups or rules it asks for.
 func defaultGroup(svc GroupService) func(*httpRequest) error {
 	return func(rq *httpRequest) error {
 		project := rq.caller.ProjectID
-		if project == "" {
+		if asked := cmp.Or(rq.query().Get("project_id"), rq.query().Get("tenant_id")); asked != "" {
+			project = asked
+		}
+		if project == "" || project != rq.caller.ProjectID && !rq.caller.IsAdmin() || text(255).Validate(project) != "" {
 			return nil
 		}
 		if n, err := store.SecurityGroups.Count(rq.read(), store.Eq("default_of", project)); err != nil || n > 0 {

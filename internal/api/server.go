@@ -167,7 +167,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if weft.IsKind(err, weft.Unauthorized) {
 			w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.AuthURL+`"`)
 		}
-		writeError(rec, r, s.Log.With("request", id), err)
+		writeError(rec, r, s.Log.With("request", id), rq.sees, err)
 	}
 	if s.Log.Enabled(r.Context(), slog.LevelDebug) {
 		s.Log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", rec.status, "took", time.Since(start), "request", id)

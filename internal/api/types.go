@@ -83,6 +83,21 @@ func nonEmptyText(limit int) Type {
 	return t
 }
 
+// oneLine refuses texts of several lines.
+func oneLine(t Type) Type {
+	inner := t.Validate
+	t.Validate = func(v any) string {
+		if reason := inner(v); reason != "" {
+			return reason
+		}
+		if strings.ContainsAny(v.(string), "\n\r\v\f\x1c\x1d\x1e\u0085\u2028\u2029") { // where Python ends lines
+			return fmt.Sprintf("Multi-line string is not allowed: '%s'", v)
+		}
+		return ""
+	}
+	return t
+}
+
 var boolean = Type{Name: "boolean", Convert: func(v any) (any, error) {
 	switch x := v.(type) {
 	case bool:

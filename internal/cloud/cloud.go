@@ -94,6 +94,7 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c.Local = localip.New(c.Core)
 	c.wireNAT()
 	c.Core.PortDeleting = append(c.Core.PortDeleting, c.Local.PortDeleting, c.Logs.PortDeleting)
+	c.Core.PortUpdating = append(c.Core.PortUpdating, c.Local.PortUpdating)
 	c.Groups.Deleting = append(c.Groups.Deleting, c.Logs.GroupDeleting)
 	c.Cascade.PortLeaving = append(c.Cascade.PortLeaving, c.Trunks.Leave, c.Local.Leave)
 	return c

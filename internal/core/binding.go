@@ -92,7 +92,7 @@ func (s *Service) UpdateBinding(tx *store.Tx, p *weft.Port, host string, b *weft
 // rebind makes the port be bound as the binding says.
 func (s *Service) rebind(tx *store.Tx, p *weft.Port, b *weft.PortBinding) error {
 	moved := weft.Clone(b.At(p))
-	if err := s.UpdatePort(tx, p, moved, weft.Given{"binding:host_id": true, "binding:profile": true, "binding:vnic_type": true}); err != nil {
+	if err := s.UpdatePort(tx, p, moved, weft.Given{"binding:host_id": true, "binding:profile": true}); err != nil {
 		return err
 	}
 	if !moved.Bound() {

@@ -47,7 +47,6 @@ type Service struct {
 	NetworkUpdating []func(tx *store.Tx, old, n *weft.Network) error // before it is stored
 	NetworkDeleting []func(tx *store.Tx, n *weft.Network) error      // before anything of it goes
 	SubnetCreated   []func(tx *store.Tx, sn *weft.Subnet) error
-	SubnetUpdating  []func(tx *store.Tx, old, sn *weft.Subnet) error          // before it is stored
 	SubnetDeleting  []func(tx *store.Tx, sn *weft.Subnet) error               // when nothing blocks it
 	PortCreating    []func(tx *store.Tx, n *weft.Network, p *weft.Port) error // when it is settled, before it is stored
 	PortUpdating    []func(tx *store.Tx, old, p *weft.Port) error             // when it is settled, before it is stored
@@ -60,7 +59,6 @@ type Reactor interface {
 	NetworkUpdating(tx *store.Tx, old, n *weft.Network) error
 	NetworkDeleting(tx *store.Tx, n *weft.Network) error
 	SubnetCreated(tx *store.Tx, sn *weft.Subnet) error
-	SubnetUpdating(tx *store.Tx, old, sn *weft.Subnet) error
 	SubnetDeleting(tx *store.Tx, sn *weft.Subnet) error
 	PortUpdating(tx *store.Tx, old, p *weft.Port) error
 	PortDeleting(tx *store.Tx, p *weft.Port) error
@@ -71,7 +69,6 @@ func (s *Service) React(r Reactor) {
 	s.NetworkUpdating = append(s.NetworkUpdating, r.NetworkUpdating)
 	s.NetworkDeleting = append(s.NetworkDeleting, r.NetworkDeleting)
 	s.SubnetCreated = append(s.SubnetCreated, r.SubnetCreated)
-	s.SubnetUpdating = append(s.SubnetUpdating, r.SubnetUpdating)
 	s.SubnetDeleting = append(s.SubnetDeleting, r.SubnetDeleting)
 	s.PortUpdating = append(s.PortUpdating, r.PortUpdating)
 	s.PortDeleting = append(s.PortDeleting, r.PortDeleting)

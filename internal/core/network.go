@@ -75,15 +75,15 @@ func onlyDefault(tx *store.Tx, n *weft.Network) error {
 }
 
 // UpdateNetwork stores what changed. Errors: InvalidInput for provider attributes,
-// which cannot change, and for an MTU that is too big; ExternalNetworkInUse;
-// DefaultExternalNetworkExists; VlanIdInUse.
+// which cannot change, and for an MTU that is too big; NetworkMTUSubnetConflict for one
+// that is too small; ExternalNetworkInUse; DefaultExternalNetworkExists; VlanIdInUse.
 func (s *Service) UpdateNetwork(tx *store.Tx, old, n *weft.Network, given weft.Given) error {
 	n.Segments = old.Segments // Neutron takes others and leaves them
 	if err := s.ml2.Resegment(tx, old, n); err != nil {
 		return err
 	}
 	if given["mtu"] {
-		if err := s.ml2.MTU(n); err != nil {
+		if err := s.changeMTU(tx, n); err != nil {
 			return err
 		}
 	}

@@ -128,8 +128,12 @@ func checkDevice(tx *store.Tx, p *weft.Port) error {
 
 // UpdatePort stores what changed. Beside the errors of creation: PortBound for a
 // new MAC of a bound port, UnsupportedPortDeviceOwner for one of a port of the
-// network itself, PortSecurityPortHasSecurityGroup.
+// network itself, PortSecurityPortHasSecurityGroup, PortInUse for another kind of
+// interface of a bound port.
 func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) error {
+	if err := keepsVNIC(old, p, given); err != nil {
+		return err
+	}
 	if err := settleProfile(p); err != nil {
 		return err
 	}
@@ -162,6 +166,9 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 	if err := s.readdress(tx, v, old, p, given); err != nil {
 		return err
 	}
+	if err := s.distrust(tx, v, old, p, given); err != nil {
+		return err
+	}
 	if err := s.secure(tx, old, p, given); err != nil {
 		return err
 	}
@@ -187,10 +194,26 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 			return err
 		}
 	}
-	if err := store.Ports.Update(tx, p); err != nil || !moved {
+	if err := store.Ports.Update(tx, p); err != nil {
 		return err
 	}
+	if old.DeviceOwner == weft.OwnerDHCP && p.DeviceOwner != weft.OwnerDHCP { // the network needs another
+		return s.syncDHCP(tx, v)
+	}
+	if !moved {
+		return nil
+	}
 	return s.schedule(tx, v, p)
+}
+
+// keepsVNIC refuses another kind of interface for a port that is bound, as what is
+// plugged there is of the old kind. Bindings are changed by their own requests.
+func keepsVNIC(old, p *weft.Port, given weft.Given) error {
+	if !given["binding:vnic_type"] || old.VNICType == p.VNICType || old.VIFType == weft.VIFUnbound {
+		return nil
+	}
+	return weft.Errorf(weft.Conflict, "PortInUse",
+		"Unable to complete operation on port %s for network %s. Port already has an attached device %s.", p.ID, p.NetworkID, old.DeviceID)
 }
 
 // sameProfile compares what is in two profiles; none and empty are the same.
@@ -214,6 +237,11 @@ func (s *Service) readdress(tx *store.Tx, v *view, old, p *weft.Port, given weft
 		return err
 	}
 	p.FixedIPs = ips
+	if p.DeviceOwner == weft.OwnerDHCP { // it has to have one of every subnet that it serves
+		if p.FixedIPs, err = s.serverAddresses(tx, v, p); err != nil {
+			return err
+		}
+	}
 	if given["fixed_ips"] && len(ips) > 0 {
 		p.IPAllocation = allocationImmediate
 	}

@@ -36,6 +36,19 @@ func (s *Service) secure(tx *store.Tx, old, p *weft.Port, given weft.Given) erro
 	return nil
 }
 
+// distrust protects a port that has served the network and now serves somebody: an
+// interface of a router has no filters, and must not become a way round them.
+func (s *Service) distrust(tx *store.Tx, v *view, old, p *weft.Port, given weft.Given) error {
+	if !old.Trusted() || p.Trusted() || p.PortSecurity || given["port_security_enabled"] || !v.network.PortSecurity {
+		return nil
+	}
+	p.PortSecurity = true
+	if len(p.SecurityGroups) > 0 || given["security_groups"] {
+		return nil
+	}
+	return s.joinDefault(tx, p)
+}
+
 func (s *Service) joinDefault(tx *store.Tx, p *weft.Port) error {
 	if s.DefaultGroup == nil {
 		return nil
@@ -118,7 +131,7 @@ func mergeOptions(old, asked []weft.ExtraDHCPOpt) []weft.ExtraDHCPOpt {
 		if a.IPVersion == 0 {
 			a.IPVersion = 4
 		}
-		if a.Value != "" {
+		if a.Value != weft.NoValue {
 			out = append(out, a)
 		}
 	}

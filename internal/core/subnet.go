@@ -17,7 +17,8 @@ type SubnetRequest struct {
 
 // CreateSubnet stores a new subnet, with a prefix out of a pool if it names none.
 // Errors are those of api.md §3.2: InvalidInput for what cannot be a subnet or
-// overlaps another of the network, BadRequest for contradictory requests, those
+// overlaps another of the network, BadRequest for contradictory requests,
+// NetworkMTUSubnetConflict on a network whose MTU is too small for it, those
 // of allocation pools and those of subnet pools.
 func (s *Service) CreateSubnet(tx *store.Tx, sn *weft.Subnet, in SubnetRequest, given weft.Given) error {
 	v, err := look(tx, sn.NetworkID, weft.MAC{})
@@ -36,6 +37,9 @@ func (s *Service) CreateSubnet(tx *store.Tx, sn *weft.Subnet, in SubnetRequest, 
 		return err
 	}
 	if err := s.checkSubnet(sn, given); err != nil {
+		return err
+	}
+	if err := carries(v.network, sn.IPVersion); err != nil {
 		return err
 	}
 	if err := s.choosePrefix(tx, v, sn, pool, in); err != nil {
@@ -138,7 +142,7 @@ func fillSubnet(sn *weft.Subnet, fromPool bool, given weft.Given) error {
 }
 
 // UpdateSubnet stores what changed. Errors: GatewayIpInUse while a router has the
-// old gateway address, GatewayConflictWithAllocationPools and the other errors of
+// old gateway address, whatever is to come after it, GatewayConflictWithAllocationPools and the other errors of
 // pools, InvalidInput.
 func (s *Service) UpdateSubnet(tx *store.Tx, old, sn *weft.Subnet, given weft.Given) error {
 	if err := s.checkSubnet(sn, given); err != nil {
@@ -165,11 +169,6 @@ func (s *Service) UpdateSubnet(tx *store.Tx, old, sn *weft.Subnet, given weft.Gi
 		}
 		peerRoutes(v, sn, netip.Prefix{}, old.GatewayIP.Addr)
 	}
-	for _, hook := range s.SubnetUpdating {
-		if err := hook(tx, old, sn); err != nil {
-			return err
-		}
-	}
 	before := old.Revision
 	if err := store.Subnets.Update(tx, sn); err != nil || sn.Revision == before {
 		return err
@@ -184,9 +183,9 @@ func (s *Service) UpdateSubnet(tx *store.Tx, old, sn *weft.Subnet, given weft.Gi
 	return s.syncDHCP(tx, v)
 }
 
-// checkGatewayChange refuses to move the gateway away from a router that is it.
+// checkGatewayChange refuses to move or take the gateway away from a router that is it.
 func checkGatewayChange(tx *store.Tx, old, sn *weft.Subnet) error {
-	if !old.GatewayIP.IsValid() || !sn.GatewayIP.IsValid() || old.GatewayIP == sn.GatewayIP {
+	if !old.GatewayIP.IsValid() || old.GatewayIP == sn.GatewayIP || sn.SubnetPoolID == delegated {
 		return nil
 	}
 	holders, err := tx.IDs(`SELECT p.id FROM ip_allocations a JOIN ports p ON p.id = a.port_id

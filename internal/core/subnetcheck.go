@@ -40,7 +40,7 @@ func checkCIDR(sn *weft.Subnet, _ weft.Given) error {
 	if err := sameVersion(sn, "cidr", first, sn.CIDR); err != nil {
 		return err
 	}
-	if first.Is6() && sn.CIDR.Bits() == 128 && first.IsUnspecified() {
+	if first.Is6() && first.IsUnspecified() && sn.SubnetPoolID != delegated {
 		return weft.Invalid("IPv6 subnet '::' is not supported")
 	}
 	if !sn.EnableDHCP {

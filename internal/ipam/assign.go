@@ -226,6 +226,10 @@ func (a *assignment) named(ip weft.FixedIP) error {
 	}
 	ip.SubnetID = sn.ID
 	if sn.AutoAddress() && !IsRouterOwner(a.rq.Owner) {
+		if ip.IPAddress == weft.EUI64(sn.CIDR, a.rq.MAC) { // the one that it has in any case
+			a.auto(sn)
+			return nil
+		}
 		return weft.Errorf(weft.BadRequest, "AllocationOnAutoAddressSubnet",
 			"IPv6 address %s cannot be directly assigned to a port on subnet %s as the subnet is configured for automatic addresses", ip.IPAddress, sn.ID)
 	}

@@ -80,12 +80,9 @@ func ipv4Of(p *weft.Port) []weft.FixedIP {
 // UpdateFloatingIP stores a changed floating IP. A port_id that is given associates
 // it anew, or if it is null takes it away; without one the association stays, except
 // that an update of nothing takes it away, as Neutron promises its older clients.
-// The QoS policy goes unless it is given, as in Neutron too. Errors: those of
-// associate, QosPolicyNotFound.
+// Errors: those of associate, QosPolicyNotFound.
 func (s *Service) UpdateFloatingIP(tx *store.Tx, old, f *weft.FloatingIP, given weft.Given) error {
-	if !given["qos_policy_id"] {
-		f.QoSPolicyID = ""
-	} else if f.QoSPolicyID != old.QoSPolicyID {
+	if f.QoSPolicyID != old.QoSPolicyID {
 		if err := s.checkQoS(tx, "", f.QoSPolicyID); err != nil {
 			return err
 		}

@@ -7,68 +7,44 @@ import (
 	"github.com/weftnet/weft/internal/store"
 )
 
-// GuardPortDelete refuses, with ServicePortInUse, that a user deletes a port which
-// a router or a floating IP lives on. A port whose router or floating IP is gone,
-// or that has no address, is in nobody's way.
-func (s *Service) GuardPortDelete(tx *store.Tx, p *weft.Port) error {
-	text := ""
-	switch {
-	case p.RouterInterface(), slices.Contains([]string{weft.OwnerRouterGateway, weft.OwnerHAPort, weft.OwnerSNAT}, p.DeviceOwner):
-		text = "SELECT 1 FROM routers WHERE id = ?"
-	case p.DeviceOwner == weft.OwnerFloatingIP:
-		text = "SELECT 1 FROM floatingips WHERE id = ?"
+// PortDeleting takes floating IPs off a port that goes. The error is FipAssociated
+// when one belongs to another project and the caller is no admin.
+func (s *Service) PortDeleting(tx *store.Tx, p *weft.Port) error {
+	fips, err := store.FloatingIPs.Find(tx, store.Eq("port_id", p.ID))
+	if err != nil {
+		return err
 	}
-	if text == "" || len(p.FixedIPs) == 0 {
-		return nil
-	}
-	lives, err := tx.Exists(text, p.DeviceID)
-	if lives {
-		return weft.Errorf(weft.Conflict, "ServicePortInUse",
-			"Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner).BlockedBy(holderOf(p.DeviceOwner), p.DeviceID)
-	}
-	return err
-}
-
-// holderOf is the noun that has a port by its device owner.
-func holderOf(owner string) string {
-	if owner == weft.OwnerFloatingIP {
-		return "floatingip"
-	}
-	return "router"
-}
-
-// GuardPortUpdate refuses that a user changes the addresses of a router's
-// interface (extension l3-port-ip-change-not-allowed). Call it with the addresses
-// that are asked for.
-func (s *Service) GuardPortUpdate(_ *store.Tx, old, p *weft.Port, given weft.Given) error {
-	if old.RouterInterface() && given["fixed_ips"] && !kept(old.FixedIPs, p.FixedIPs) {
-		return bad("ports", "IP updates for port %s are not allowed", p.ID)
+	for _, f := range fips {
+		if err := mayDissociate(tx, p, f); err != nil {
+			return err
+		}
+		dissociate(f)
+		if err := store.FloatingIPs.Update(tx, f); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// kept reports whether the addresses asked for are those held; of each only what it
-// names counts.
-func kept(held, want []weft.FixedIP) bool {
-	if len(want) == 0 {
-		return true
+func mayDissociate(tx *store.Tx, p *weft.Port, f *weft.FloatingIP) error {
+	if f.ProjectID == tx.Caller.ProjectID || tx.Caller.IsAdmin() {
+		return nil
 	}
-	return len(held) == len(want) && !slices.ContainsFunc(want, func(w weft.FixedIP) bool {
-		return !slices.ContainsFunc(held, func(h weft.FixedIP) bool {
-			return (w.SubnetID == "" || w.SubnetID == h.SubnetID) && (!w.IPAddress.IsValid() || w.IPAddress == h.IPAddress)
-		})
-	})
+	return weft.Errorf(weft.Conflict, "FipAssociated",
+		"Unable to complete the operation on port %s because the port still has an associated floating IP.", p.ID)
 }
 
-// PortDeleting takes floating IPs off a port that goes. The error is FipAssociated
-// when one belongs to another project and the caller is no admin.
-func (s *Service) PortDeleting(tx *store.Tx, p *weft.Port) error {
-	return s.lose(tx, p, nil)
-}
-
-// PortUpdating lets routers and floating IPs follow the addresses of a port. Call
-// it when the new addresses are settled.
+// PortUpdating keeps routers and floating IPs true to the ports that they live on: a
+// router shows the addresses of its gateways, what floating IPs lead to stays, and an
+// interface leaves its router only when nothing needs it there. Call it when the new
+// addresses are settled. Errors: BadRequest and FipAssociated for the address of a
+// floating IP, those of RemoveInterface for an interface.
 func (s *Service) PortUpdating(tx *store.Tx, old, p *weft.Port) error {
+	if old.RouterInterface() && (!p.RouterInterface() || p.DeviceID != old.DeviceID) {
+		if err := s.leaving(tx, old); err != nil {
+			return err
+		}
+	}
 	if slices.Equal(old.FixedIPs, p.FixedIPs) {
 		return nil
 	}
@@ -77,28 +53,43 @@ func (s *Service) PortUpdating(tx *store.Tx, old, p *weft.Port) error {
 			return err
 		}
 	}
-	return s.lose(tx, p, p.FixedIPs)
+	return keepsTargets(tx, p)
 }
 
-// lose dissociates the floating IPs of a port that lead to none of the addresses
-// it keeps.
-func (s *Service) lose(tx *store.Tx, p *weft.Port, keeps []weft.FixedIP) error {
+// leaving refuses that a port ceases to be the interface of a router that needs it.
+func (s *Service) leaving(tx *store.Tx, p *weft.Port) error {
+	r, err := store.Routers.First(tx, store.Eq("id", p.DeviceID))
+	if err != nil || r == nil {
+		return err
+	}
+	a, err := attachmentsOf(tx, r)
+	if err != nil {
+		return err
+	}
+	var subnets []string
+	for _, ip := range p.FixedIPs {
+		subnets = append(subnets, ip.SubnetID)
+	}
+	if err := s.dispensable(tx, r, a, subnets...); err != nil {
+		return err
+	}
+	return store.Routers.Touch(tx, r.ID)
+}
+
+// keepsTargets refuses that a port loses an address that a floating IP leads to.
+func keepsTargets(tx *store.Tx, p *weft.Port) error {
 	fips, err := store.FloatingIPs.Find(tx, store.Eq("port_id", p.ID))
 	if err != nil {
 		return err
 	}
 	for _, f := range fips {
-		if slices.ContainsFunc(keeps, func(ip weft.FixedIP) bool { return ip.IPAddress == f.FixedIPAddress.Addr }) {
+		if slices.ContainsFunc(p.FixedIPs, func(ip weft.FixedIP) bool { return ip.IPAddress == f.FixedIPAddress.Addr }) {
 			continue
 		}
-		if f.ProjectID != tx.Caller.ProjectID && !tx.Caller.IsAdmin() {
-			return weft.Errorf(weft.Conflict, "FipAssociated",
-				"Unable to complete the operation on port %s because the port still has an associated floating IP.", p.ID)
-		}
-		dissociate(f)
-		if err := store.FloatingIPs.Update(tx, f); err != nil {
+		if err := mayDissociate(tx, p, f); err != nil {
 			return err
 		}
+		return bad("port", "Cannot update the fixed_ips of the port %s, because its original fixed_ip has been associated to a floating ip", p.ID)
 	}
 	return nil
 }
@@ -142,22 +133,6 @@ func (s *Service) SubnetCreated(tx *store.Tx, sub *weft.Subnet) error {
 		}
 	}
 	return nil
-}
-
-// SubnetUpdating refuses, with GatewayIpInUse, to change a gateway address that a
-// router has.
-func (s *Service) SubnetUpdating(tx *store.Tx, old, sub *weft.Subnet) error {
-	if !old.GatewayIP.IsValid() || !sub.GatewayIP.IsValid() || old.GatewayIP == sub.GatewayIP {
-		return nil
-	}
-	var port string
-	found, err := tx.QueryRow(`SELECT p.id FROM ip_allocations i JOIN ports p ON p.id = i.port_id
-		WHERE i.subnet_id = ? AND i.sort = ? AND p.device_owner IN (`+interfaceOwners+`)`,
-		[]any{sub.ID, store.SortKey(old.GatewayIP.Addr)}, &port)
-	if found && err == nil {
-		err = weft.Errorf(weft.Conflict, "GatewayIpInUse", "Current gateway ip %s already in use by port %s. Unable to update.", old.GatewayIP, port)
-	}
-	return err
 }
 
 // SubnetDeleting refuses, with SubnetInUse, a subnet that a router has an interface

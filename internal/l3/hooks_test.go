@@ -1,7 +1,6 @@
 package l3_test
 
 import (
-	"net/netip"
 	"testing"
 
 	"github.com/weftnet/weft"
@@ -46,12 +45,22 @@ func TestGuardPortUpdate(t *testing.T) {
 	w := newWorld(t)
 	r := w.router("p1")
 	old := get(w, store.Ports, w.attach(r.ID, w.subA).PortID)
-	same, moved := weft.Clone(old), weft.Clone(old)
-	moved.FixedIPs = []weft.FixedIP{on(w.subA, "10.0.1.2")}
-	w.want(w.GuardPortUpdate(nil, old, same, weft.Given{"fixed_ips": true}), "")
-	w.want(w.GuardPortUpdate(nil, old, moved, weft.Given{"name": true}), "")
-	w.want(w.GuardPortUpdate(nil, old, moved, weft.Given{"fixed_ips": true}),
-		"BadRequest: Bad ports request: IP updates for port "+old.ID+" are not allowed.")
+	same, moved, bare := weft.Clone(old), weft.Clone(old), weft.Clone(old)
+	moved.FixedIPs, bare.FixedIPs = []weft.FixedIP{on(w.subA, "10.0.1.2")}, nil
+	const refused = "BadRequest: Bad ports request: IP updates for port "
+	for _, c := range []struct {
+		name  string
+		p     *weft.Port
+		given weft.Given
+		want  string
+	}{
+		{"same", same, weft.Given{"fixed_ips": true}, ""},
+		{"not given", moved, weft.Given{"name": true}, ""},
+		{"moved", moved, weft.Given{"fixed_ips": true}, refused + old.ID + " are not allowed."},
+		{"bare", bare, weft.Given{"fixed_ips": true}, refused + old.ID + " are not allowed."},
+	} {
+		t.Run(c.name, func(t *testing.T) { w.want(w.GuardPortUpdate(w.read(), old, c.p, c.given), c.want) })
+	}
 }
 
 func TestPortOfAnotherProjectsFloatingIPStays(t *testing.T) {
@@ -81,22 +90,14 @@ func TestGatewayFollowsItsPort(t *testing.T) {
 
 func TestSubnetAndNetworkHooks(t *testing.T) {
 	w := newWorld(t)
-	r := w.routed()
-	iface, err := store.Ports.First(w.read(), store.Eq("device_id", r.ID), store.Eq("device_owner", weft.OwnerRouterInterface))
-	if err != nil {
-		t.Fatal(err)
-	}
-	moved, closed := weft.Clone(w.subA), weft.Clone(w.ext)
-	moved.GatewayIP, closed.External = weft.AddrOf(netip.MustParseAddr("10.0.1.9")), false
+	w.routed()
+	closed := weft.Clone(w.ext)
+	closed.External = false
 	for _, c := range []struct {
 		name string
 		do   func(*store.Tx) error
 		want string
 	}{
-		{"gateway in use", func(tx *store.Tx) error { return w.SubnetUpdating(tx, w.subA, moved) },
-			"GatewayIpInUse: Current gateway ip 10.0.1.1 already in use by port " + iface.ID + ". Unable to update."},
-		{"gateway as it was", func(tx *store.Tx) error { return w.SubnetUpdating(tx, w.subA, w.subA) }, ""},
-		{"gateway of no router", func(tx *store.Tx) error { return w.SubnetUpdating(tx, w.subB, moved) }, ""},
 		{"subnet in use", func(tx *store.Tx) error { return w.SubnetDeleting(tx, w.subA) },
 			"SubnetInUse: Unable to complete operation on subnet " + w.subA.ID + ": One or more ports have an IP allocation from this subnet."},
 		{"subnet of no router", func(tx *store.Tx) error { return w.SubnetDeleting(tx, w.subB) }, ""},

@@ -3,6 +3,8 @@
 package localip
 
 import (
+	"slices"
+
 	"github.com/google/uuid"
 
 	"github.com/weftnet/weft"
@@ -207,4 +209,32 @@ func portOf(tx *store.Tx, resource, id string) (*weft.Port, error) {
 
 func badRequest(resource, format string, args ...any) error {
 	return weft.Errorf(weft.BadRequest, "BadRequest", "Bad "+resource+" request: "+format+".", args...)
+}
+
+// PortUpdating refuses, with BadRequest, that a port loses the address of a local IP, and
+// ends the associations whose addresses it loses.
+func (s *Service) PortUpdating(tx *store.Tx, old, p *weft.Port) error {
+	if slices.Equal(old.FixedIPs, p.FixedIPs) {
+		return nil
+	}
+	lost := func(a weft.Addr) bool {
+		return !slices.ContainsFunc(p.FixedIPs, func(ip weft.FixedIP) bool { return ip.IPAddress == a.Addr })
+	}
+	held, err := store.LocalIPs.Find(tx, store.Eq("local_port_id", p.ID))
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(held, func(l *weft.LocalIP) bool { return lost(l.LocalIPAddress) }) {
+		return badRequest("ports", "IP updates for port %s are not allowed", p.ID)
+	}
+	list, err := store.LocalIPAssociations.Find(tx, store.Eq("fixed_port_id", p.ID))
+	if err != nil {
+		return err
+	}
+	for _, a := range slices.DeleteFunc(list, func(a *weft.LocalIPAssociation) bool { return !lost(a.FixedIP) }) {
+		if err := store.LocalIPAssociations.Delete(tx, a); err != nil {
+			return err
+		}
+	}
+	return nil
 }

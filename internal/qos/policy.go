@@ -77,21 +77,28 @@ func (s *Service) DeletePolicy(tx *store.Tx, p *weft.QoSPolicy) error {
 	return store.QoSPolicies.Delete(tx, p)
 }
 
+// unused refuses, with QosPolicyInUse, that a policy goes which something has. The
+// message names one such noun as Neutron's does, but none of another project.
 func unused(tx *store.Tx, id string) error {
-	for _, user := range []struct{ noun, text string }{
-		{"port", "SELECT id FROM ports WHERE qos_policy_id = ? LIMIT 1"},
-		{"network", "SELECT id FROM networks WHERE qos_policy_id = ? LIMIT 1"},
-		{"fip", "SELECT id FROM floatingips WHERE qos_policy_id = ? LIMIT 1"},
-		{"router", "SELECT id FROM routers WHERE qos_policy_id = ? LIMIT 1"},
-	} {
+	others := 0
+	for _, user := range []struct{ noun, table string }{{"port", "ports"}, {"network", "networks"}, {"fip", "floatingips"}, {"router", "routers"}} {
 		var by string
-		found, err := tx.QueryRow(user.text, []any{id}, &by)
+		found, err := tx.QueryRow("SELECT id FROM "+user.table+" WHERE qos_policy_id = ? AND (project_id = ? OR ?) LIMIT 1",
+			[]any{id, tx.Caller.ProjectID, tx.Caller.IsAdmin()}, &by)
 		if err != nil {
 			return err
 		}
 		if found {
 			return weft.Errorf(weft.Conflict, "QosPolicyInUse", "QoS Policy %s is used by %s %s.", id, user.noun, by)
 		}
+		n := 0
+		if _, err := tx.QueryRow("SELECT COUNT(*) FROM "+user.table+" WHERE qos_policy_id = ?", []any{id}, &n); err != nil {
+			return err
+		}
+		others += n
+	}
+	if others > 0 {
+		return weft.Errorf(weft.Conflict, "QosPolicyInUse", "QoS Policy %s is used by %d of other projects.", id, others)
 	}
 	return nil
 }

@@ -96,21 +96,11 @@ func (s *Service) UpdateGroup(tx *store.Tx, old, g *weft.SecurityGroup, given we
 	return store.SecurityGroups.Update(tx, g)
 }
 
-// unused refuses with SecurityGroupInUse if a port is in the group. It names those
-// ports that the caller may see.
+// unused refuses with SecurityGroupInUse if a port is in the group.
 func unused(tx *store.Tx, id string) error {
-	const members = "SELECT port_id FROM port_security_groups WHERE group_id = ?"
-	used, err := tx.Exists(members, id)
-	if err != nil || !used {
+	ids, err := tx.IDs("SELECT port_id FROM port_security_groups WHERE group_id = ?", id)
+	if err != nil || len(ids) == 0 {
 		return err
-	}
-	ports, err := store.Ports.Find(tx, store.Where("t.id IN ("+members+" LIMIT 100)", id), store.Ports.VisibleTo(tx.Caller))
-	if err != nil {
-		return err
-	}
-	ids := make([]string, len(ports))
-	for i, p := range ports {
-		ids[i] = p.ID
 	}
 	return weft.Errorf(weft.Conflict, "SecurityGroupInUse", "Security Group %s in use.", id).BlockedBy("port", ids...)
 }

@@ -13,15 +13,28 @@ func (s *Service) PortDeleting(tx *store.Tx, p *weft.Port) error {
 	case err != nil:
 		return err
 	case sub != "":
-		return weft.Errorf(weft.Conflict, "PortInUseAsSubPort", "Port %s is currently a subport for trunk %s.", p.ID, sub)
+		return orSubPort(nil, p.ID, sub)
 	case parent != "":
 		return weft.Errorf(weft.Conflict, "PortInUseAsTrunkParent", "Port %s is currently a parent port for trunk %s.", p.ID, parent)
 	}
 	return nil
 }
 
-// PortUpdating makes subports follow a parent that moves.
+func orSubPort(err error, port, trunk string) error {
+	if err != nil {
+		return err
+	}
+	return weft.Errorf(weft.Conflict, "PortInUseAsSubPort", "Port %s is currently a subport for trunk %s.", port, trunk)
+}
+
+// PortUpdating makes subports follow a parent that moves. What is declared to be
+// something else while it is a subport is refused with PortInUseAsSubPort.
 func (s *Service) PortUpdating(tx *store.Tx, old, p *weft.Port) error {
+	if old.DeviceOwner == weft.OwnerSubPort && p.DeviceOwner != weft.OwnerSubPort {
+		if _, sub, err := store.TrunkOf(tx, p.ID); err != nil || sub != "" {
+			return orSubPort(err, p.ID, sub)
+		}
+	}
 	if old.HostID == p.HostID && old.VIFType == p.VIFType {
 		return nil
 	}

@@ -28,8 +28,8 @@ func (s *Service) Leave(tx *store.Tx, p *weft.Port) error {
 	if err != nil {
 		return err
 	}
-	if err := s.detach(tx, t.SubPorts); err != nil {
+	if err := store.Trunks.Delete(tx, t); err != nil {
 		return err
 	}
-	return store.Trunks.Delete(tx, t)
+	return s.detach(tx, t.SubPorts)
 }

@@ -29,7 +29,7 @@ func (d driver) Validate(p weft.Provider) error {
 		return weft.Invalid("Flat provider networks are disabled")
 	case !slices.Contains(d.physnets, "*") && !slices.Contains(d.physnets, name):
 		return weft.Invalid("physical_network '%s' unknown for flat provider network", name)
-	case p.SegmentationID != nil:
+	case p.Number() != 0:
 		return ml2.Prohibited("segmentation_id", weft.TypeFlat)
 	}
 	return nil

@@ -18,7 +18,7 @@ func (driver) Validate(p weft.Provider) error {
 	if p.PhysicalNetwork != "" {
 		return ml2.Prohibited("physical_network", weft.TypeLocal)
 	}
-	if p.SegmentationID != nil {
+	if p.Number() != 0 {
 		return ml2.Prohibited("segmentation_id", weft.TypeLocal)
 	}
 	return nil
