@@ -17,6 +17,8 @@ import (
 	gcroles "github.com/gophercloud/gophercloud/v2/openstack/identity/v3/roles"
 	gctokens "github.com/gophercloud/gophercloud/v2/openstack/identity/v3/tokens"
 	gcusers "github.com/gophercloud/gophercloud/v2/openstack/identity/v3/users"
+
+	"github.com/weftnet/weft/internal/needs"
 )
 
 // openstackClient runs the openstack client as a user.
@@ -27,9 +29,7 @@ type openstackClient struct {
 
 func (c *cloud) openstackClient(user, project string) openstackClient {
 	c.t.Helper()
-	if _, err := exec.LookPath("openstack"); err != nil {
-		c.t.Skip("the openstack client is not installed (python3-openstackclient)")
-	}
+	needs.Programs(c.t, "openstack")
 	return openstackClient{c, append(os.Environ(), "HOME="+c.t.TempDir(), "OS_CLIENT_CONFIG_FILE=/nonexistent",
 		"OS_AUTH_URL="+c.server.URL+"/v3", "OS_USERNAME="+user, "OS_PASSWORD="+c.passwords[user], "OS_PROJECT_NAME="+project,
 		"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "OS_IDENTITY_API_VERSION=3")}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/needs"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -25,7 +26,7 @@ func startPostgres(t *testing.T) string {
 	t.Helper()
 	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if len(dirs) == 0 {
-		t.Skip("PostgreSQL is not installed (postgresql)")
+		needs.Missing(t, "PostgreSQL is not installed (postgresql)")
 	}
 	bin := dirs[len(dirs)-1]
 	dir, err := os.MkdirTemp("", "wt-pg")
@@ -74,7 +75,7 @@ func asPostgres(t *testing.T, dir string) *syscall.SysProcAttr {
 	}
 	u, err := user.Lookup("postgres")
 	if err != nil {
-		t.Skip("root cannot run PostgreSQL, and there is no user postgres")
+		needs.Missing(t, "root cannot run PostgreSQL, and there is no user postgres")
 	}
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)

@@ -20,6 +20,7 @@ import (
 	"github.com/weftnet/weft/internal/agent/dhcp"
 	"github.com/weftnet/weft/internal/agent/hosttest"
 	"github.com/weftnet/weft/internal/host"
+	"github.com/weftnet/weft/internal/needs"
 )
 
 func TestMain(m *testing.M) { hosttest.Main(m) }
@@ -173,7 +174,7 @@ func TestSharedNamespaceStays(t *testing.T) {
 func TestTap(t *testing.T) {
 	tun, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("needs /dev/net/tun: ", err)
+		needs.Missing(t, "needs /dev/net/tun: %v", err)
 	}
 	tun.Close()
 	b := newBench(t)

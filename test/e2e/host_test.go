@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weftnet/weft/internal/needs"
 )
 
 // hostEnv is set, to the name of the test, in a process on a host of its own.
@@ -23,11 +25,7 @@ const hostEnv = "WEFT_E2E_HOST"
 // ends, however it ends. Without root that is one in a user namespace; where the
 // kernel refuses that too, the test is skipped.
 func onHost(t *testing.T, test func(*testing.T), programs ...string) {
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("needs the program %s", p)
-		}
-	}
+	needs.Programs(t, programs...)
 	if os.Getenv(hostEnv) == t.Name() {
 		test(t)
 		return
@@ -38,7 +36,7 @@ func onHost(t *testing.T, test func(*testing.T), programs ...string) {
 	case errors.As(err, &exit):
 		t.Fatalf("on a host of its own: %v", err)
 	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EINVAL):
-		t.Skipf("needs root or unprivileged user namespaces: %v", err)
+		needs.Missing(t, "needs root or unprivileged user namespaces: %v", err)
 	case err != nil:
 		t.Fatal(err)
 	case skipped != "":

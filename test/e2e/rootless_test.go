@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/needs"
 )
 
 // nobody is who runs the rootless test when it may choose.
@@ -24,16 +25,12 @@ func TestRootless(t *testing.T) {
 }
 
 func testRootless(t *testing.T) {
-	for _, p := range []string{"ip", "nsenter"} {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("needs the program %s", p)
-		}
-	}
+	needs.Programs(t, "ip", "nsenter")
 	c := newCloud(t)
 	c.useFreePorts()
 	home := c.becomeNobody()
 	if err := c.mayMakeUserNamespaces(); err != nil {
-		t.Skipf("needs unprivileged user namespaces: %v", err)
+		needs.Missing(t, "needs unprivileged user namespaces: %v", err)
 	}
 	c.dir = filepath.Join(home, "state")
 	c.start()

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/dataplane/ownhost"
+	"github.com/weftnet/weft/internal/needs"
 )
 
 // inside is set in the environment of a process on a host of its own.
@@ -44,17 +45,13 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Need skips a test that cannot be done where it runs.
+// Need ends a test that cannot be done where it runs.
 func Need(t testing.TB, programs ...string) {
 	t.Helper()
 	if os.Getenv(inside) == "" {
-		t.Skip("needs root or user namespaces: makes network namespaces")
+		needs.Missing(t, "needs root or user namespaces: makes network namespaces")
 	}
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			t.Skipf("needs the program %s", p)
-		}
-	}
+	needs.Programs(t, programs...)
 }
 
 func again() error {

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +14,7 @@ import (
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/dataplane/netns"
+	"github.com/weftnet/weft/internal/needs"
 )
 
 var (
@@ -41,9 +41,7 @@ const speaker, hearer = "wt-arp-a", "wt-arp-b"
 
 func bench(t *testing.T) *packet.Conn {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root: makes network namespaces")
-	}
+	needs.Root(t)
 	inside, out := open(t, speaker), open(t, hearer)
 	l, err := out.Create("out", link.Veth{Peer: "in", PeerNS: inside.NS(), PeerMAC: mac}, link.Up(true))
 	if err != nil {

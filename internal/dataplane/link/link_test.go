@@ -15,14 +15,13 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/dataplane/netns"
+	"github.com/weftnet/weft/internal/needs"
 )
 
 // scratch opens a handle in a namespace made for the test, whose name it returns.
 func scratch(t *testing.T, part string) (*Handle, string) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root to make network namespaces")
-	}
+	needs.Root(t)
 	name := fmt.Sprintf("wt-link-%d-%s-%s", os.Getpid(), strings.ToLower(t.Name()), part)
 	if err := netns.Ensure(name, ""); err != nil {
 		t.Fatal(err)
@@ -251,9 +250,7 @@ func TestWatchOverflow(t *testing.T) {
 }
 
 func BenchmarkList1000(b *testing.B) {
-	if os.Getuid() != 0 {
-		b.Skip("needs root to make network namespaces")
-	}
+	needs.Root(b)
 	name := fmt.Sprintf("wt-link-%d-bench", os.Getpid())
 	if err := netns.Ensure(name, ""); err != nil {
 		b.Fatal(err)

@@ -11,14 +11,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/weftnet/weft/internal/needs"
 )
 
 // scratch is a namespace name that nobody else uses.
 func scratch(t *testing.T) string {
 	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root to make network namespaces")
-	}
+	needs.Root(t)
 	name := fmt.Sprintf("wt-netns-%d-%s", os.Getpid(), strings.ToLower(t.Name()))
 	t.Cleanup(func() {
 		if Exists(name) {
@@ -59,9 +59,7 @@ func TestEnsureListDelete(t *testing.T) {
 
 func TestForeignIsSpared(t *testing.T) {
 	name := scratch(t)
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs iproute2 to make a namespace that is not ours")
-	}
+	needs.Programs(t, "ip")
 	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

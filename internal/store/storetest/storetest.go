@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weftnet/weft/internal/needs"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -70,7 +71,7 @@ func PostgreSQL(t testing.TB) string {
 		server.err = start()
 	}
 	if server.err != nil {
-		t.Skipf("no PostgreSQL for tests: %v", server.err)
+		needs.Missing(t, "no PostgreSQL for tests: %v", server.err)
 	}
 	server.made++
 	name := "weft" + strconv.Itoa(server.made)
