@@ -15,17 +15,18 @@ import (
 )
 
 func demoCommand() *cobra.Command {
-	var dir, host, physnet string
+	dir := defaultStateDir()
+	var host, physnet string
 	var remove bool
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Build a small cloud on a running weft, and prove with real traffic that it works",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := joined(stateDir(dir)); err != nil {
+			if err := attend(dir, nil); err != nil {
 				return err
 			}
-			d, err := newDemo(cmd.Context(), stateDir(dir), stateDir(dir).hostName(host), physnet)
+			d, err := newDemo(cmd.Context(), dir, dir.hostName(host), physnet)
 			if err != nil {
 				return err
 			}
@@ -36,7 +37,7 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&dir, "state-dir", defaultStateDir(), "folder of the running weft")
+	dir.register(cmd, "folder of the running weft")
 	f.StringVar(&host, "host", "", "name of this host, as in binding:host_id (default: that of the running weft)")
 	f.StringVar(&physnet, "physnet", standInPhysnet, "physical network of the external network")
 	f.BoolVar(&remove, "delete", false, "take everything away again")

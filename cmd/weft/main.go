@@ -27,7 +27,10 @@ func command() *cobra.Command {
 		Short:         "Cloud networking in one binary: the OpenStack Networking API, and the networks themselves",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       version(),
 	}
-	root.AddCommand(upCommand(), policyCommand(), plugCommand(), unplugCommand(), demoCommand(), shellCommand())
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(upCommand(), policyCommand(), plugCommand(), unplugCommand(), demoCommand(), shellCommand(), statusCommand(), stopCommand(), backupCommand(), insideCommand())
 	return root
 }

@@ -13,40 +13,25 @@ import (
 	"github.com/weftnet/weft/internal/plug"
 )
 
-// joined runs this command again inside the namespaces of a rootless weft, when
-// the running one is. It returns in the process that has to do the work.
-func joined(dir stateDir) error {
-	if os.Geteuid() == 0 && !inside() {
-		return nil
-	}
-	if inside() {
-		return nil
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	return joinRootless(dir, append([]string{self}, os.Args[1:]...))
-}
-
 func plugCommand() *cobra.Command {
-	var dir, port, ns, host, device string
+	dir := defaultStateDir()
+	var port, ns, host, device string
 	var tap, noDHCP bool
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use:   "plug --port ID (--netns NAME | --tap)",
 		Short: "Attach a network namespace, or a tap for a VM, to a port, as Nova does for an instance",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := joined(stateDir(dir)); err != nil {
+			if err := attend(dir, nil); err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), wait)
 			defer cancel()
-			c, err := client.Connect(ctx, stateDir(dir).clouds(), "weft")
+			c, err := client.Connect(ctx, dir.clouds(), "weft")
 			if err != nil {
 				return err
 			}
-			p, err := plugPort(ctx, c, port, stateDir(dir).hostName(host), plug.Spec{Cloud: stateDir(dir).cloud(), Namespace: ns, Device: device, Tap: tap})
+			p, err := plugPort(ctx, c, port, dir.hostName(host), plug.Spec{Cloud: dir.cloud(), Namespace: ns, Device: device, Tap: tap})
 			if err != nil {
 				return err
 			}
@@ -58,7 +43,7 @@ func plugCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&dir, "state-dir", defaultStateDir(), "folder of the running weft")
+	dir.register(cmd, "folder of the running weft")
 	f.StringVar(&port, "port", "", "id of the port")
 	f.StringVar(&ns, "netns", "", "network namespace that stands for the instance; made if missing")
 	f.BoolVar(&tap, "tap", false, "make a tap device for a virtual machine instead")
@@ -67,6 +52,7 @@ func plugCommand() *cobra.Command {
 	f.BoolVar(&noDHCP, "no-dhcp", false, "do not take an address")
 	f.DurationVar(&wait, "wait", 30*time.Second, "how long to wait for the port to be ACTIVE and for an address")
 	cmd.MarkFlagRequired("port")
+	cmd.RegisterFlagCompletionFunc("port", completePort(&dir))
 	cmd.MarkFlagsOneRequired("netns", "tap")
 	cmd.MarkFlagsMutuallyExclusive("netns", "tap")
 	return cmd
@@ -134,37 +120,49 @@ func takeAddress(ctx context.Context, ns, device string) error {
 }
 
 func unplugCommand() *cobra.Command {
-	var dir, port, ns string
+	dir := defaultStateDir()
+	var port, ns string
 	var tap bool
 	cmd := &cobra.Command{
 		Use:   "unplug --port ID [--netns NAME]",
 		Short: "Detach what was plugged into a port, and unbind it from the host",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := joined(stateDir(dir)); err != nil {
+			if err := attend(dir, nil); err != nil {
 				return err
 			}
-			ctx := cmd.Context()
-			if err := plug.Detach(ctx, plug.Spec{Cloud: stateDir(dir).cloud(), PortID: port, Namespace: ns}); err != nil {
-				return err
-			}
-			c, err := client.Connect(ctx, stateDir(dir).clouds(), "weft")
-			if err != nil {
-				return err
-			}
-			_, err = client.Update[weft.Port](ctx, c, "ports", "port", port, map[string]any{"binding:host_id": ""})
-			if weft.IsKind(err, weft.NotFound) {
-				return nil
-			}
-			return err
+			return unplug(cmd.Context(), dir, port, ns)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&dir, "state-dir", defaultStateDir(), "folder of the running weft")
+	dir.register(cmd, "folder of the running weft")
 	f.StringVar(&port, "port", "", "id of the port")
 	f.StringVar(&ns, "netns", "", "the instance's namespace; deleted if weft made it and nothing else is in it")
 	f.BoolVar(&tap, "tap", false, "what was plugged is a tap")
 	cmd.MarkFlagRequired("port")
+	cmd.RegisterFlagCompletionFunc("port", completePort(&dir))
 	return cmd
+}
+
+// unplug detaches a port's device and unbinds the port. A port that is gone may have
+// left its device behind; one that never was has none, and is told.
+func unplug(ctx context.Context, dir stateDir, port, ns string) error {
+	c, err := client.Connect(ctx, dir.clouds(), "weft")
+	if err != nil {
+		return err
+	}
+	spec := plug.Spec{Cloud: dir.cloud(), PortID: port, Namespace: ns}
+	attached, err := plug.Attached(spec)
+	if err != nil {
+		return err
+	}
+	if err := plug.Detach(ctx, spec); err != nil {
+		return err
+	}
+	_, err = client.Update[weft.Port](ctx, c, "ports", "port", port, map[string]any{"binding:host_id": ""})
+	if weft.IsKind(err, weft.NotFound) && attached {
+		return nil
+	}
+	return err
 }
 
 func hostname() string {

@@ -153,45 +153,54 @@ func listenInside(sockets map[string]net.Listener) error {
 	return nil
 }
 
-// joinRootless runs a command of weft (or the user's shell) in the namespaces of
-// the running rootless weft of the state directory. nsenter is part of util-linux,
-// which is essential on every distribution; a Go process cannot join a user
-// namespace itself, having several threads.
-func joinRootless(dir stateDir, argv []string) error {
-	pid, rootless, err := dir.running()
-	if err != nil {
-		return err
-	}
-	if !rootless {
-		return fmt.Errorf("the weft of %s runs as root: no namespaces to enter", dir)
-	}
+// joinRootless runs a command of weft (or the user's shell) in the namespaces of a
+// rootless weft. nsenter is part of util-linux, which is essential on every
+// distribution; a Go process cannot join a user namespace itself, having several
+// threads. Entering a mount namespace loses the working directory: weft itself goes
+// back to it before the command runs.
+func joinRootless(pid int, argv []string) error {
 	nsenter, err := exec.LookPath("nsenter")
 	if err != nil {
 		return fmt.Errorf("entering the namespaces of weft needs nsenter: %w", err)
 	}
-	args := append([]string{"nsenter", "--target", strconv.Itoa(pid), "--user", "--net", "--mount", "--preserve-credentials", "--"}, argv...)
-	env := append(os.Environ(), rootlessEnv+"=1=0")
-	return syscall.Exec(nsenter, args, env)
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	wd, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("finding out where this is: %w", err)
+	}
+	args := []string{"nsenter", "--target", strconv.Itoa(pid), "--user", "--net", "--mount", "--preserve-credentials", "--",
+		self, insideCommandName, "--", wd}
+	return syscall.Exec(nsenter, append(args, argv...), append(os.Environ(), rootlessEnv+"=1=0"))
 }
 
-// running is the process id of the weft that uses the state directory, and whether
-// it is rootless.
-func (d stateDir) running() (pid int, rootless bool, err error) {
-	data, err := os.ReadFile(d.pid())
+// insideCommandName is the command that nsenter starts: it is for weft alone.
+const insideCommandName = "inside"
+
+// insideCommand goes to a folder and becomes a command.
+func insideCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    insideCommandName + " FOLDER COMMAND...",
+		Hidden: true,
+		Args:   cobra.MinimumNArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := os.Chdir(args[0]); err != nil {
+				return fmt.Errorf("going back to the working directory: %w", err)
+			}
+			return become(args[1:])
+		},
+	}
+}
+
+// become runs a command in the place of this process.
+func become(argv []string) error {
+	path, err := exec.LookPath(argv[0])
 	if err != nil {
-		return 0, false, fmt.Errorf("no weft runs with state directory %s: %w", d, err)
+		return err
 	}
-	fields := strings.Fields(string(data))
-	if len(fields) == 0 {
-		return 0, false, fmt.Errorf("%s is empty", d.pid())
-	}
-	if pid, err = strconv.Atoi(fields[0]); err != nil {
-		return 0, false, fmt.Errorf("%s: %w", d.pid(), err)
-	}
-	if err := syscall.Kill(pid, 0); err != nil && !errors.Is(err, syscall.EPERM) {
-		return 0, false, fmt.Errorf("no weft runs with state directory %s (process %d is gone)", d, pid)
-	}
-	return pid, len(fields) > 1 && fields[1] == "rootless", nil
+	return syscall.Exec(path, argv, os.Environ())
 }
 
 // writePID records the running process as the rest of the machine knows it.
@@ -204,10 +213,12 @@ func (d stateDir) writePID(pid int) error {
 }
 
 func shellCommand() *cobra.Command {
-	var dir string
+	dir := defaultStateDir()
 	cmd := &cobra.Command{
 		Use:   "shell [COMMAND...]",
-		Short: "Enter the namespaces of a rootless weft, with a shell or one command",
+		Short: "Go where the networks of the running weft are, with a shell or one command",
+		Long: "Go where the networks of the running weft are, with a shell or one command: into the\n" +
+			"namespaces of a rootless weft. Those of a weft that runs as root are here already.",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{"/bin/sh"}
@@ -215,10 +226,13 @@ func shellCommand() *cobra.Command {
 					args = []string{sh}
 				}
 			}
-			return joinRootless(stateDir(dir), args)
+			if err := attend(dir, args); err != nil {
+				return err
+			}
+			return become(args)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "state-dir", defaultStateDir(), "folder of the running weft")
+	dir.register(cmd, "folder of the running weft")
 	cmd.Flags().SetInterspersed(false)
 	return cmd
 }

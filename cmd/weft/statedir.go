@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
 
 	"github.com/weftnet/weft/internal/client"
 	"github.com/weftnet/weft/internal/config"
@@ -24,8 +25,30 @@ func (d stateDir) database() string { return filepath.Join(string(d), "weft.db")
 func (d stateDir) pid() string      { return filepath.Join(string(d), "weft.pid") }
 func (d stateDir) secret() string   { return filepath.Join(string(d), "metadata-secret") }
 
+// register makes the flag --state-dir of a command.
+func (d *stateDir) register(cmd *cobra.Command, usage string) {
+	cmd.Flags().Var(d, "state-dir", usage)
+	cmd.MarkFlagDirname("state-dir")
+}
+
+// Set implements pflag.Value. A folder is made absolute at once: what is told of it
+// has to be right elsewhere too.
+func (d *stateDir) Set(s string) error {
+	path, err := filepath.Abs(s)
+	*d = stateDir(path)
+	return err
+}
+
+// String implements pflag.Value.
+func (d *stateDir) String() string { return string(*d) }
+
+// Type implements pflag.Value.
+func (*stateDir) Type() string { return "DIR" }
+
 // defaultStateDir is where weft keeps its state unless told otherwise.
-func defaultStateDir() string { return config.DefaultStateDir(os.Geteuid() == 0 && !inside()) }
+func defaultStateDir() stateDir {
+	return stateDir(config.DefaultStateDir(os.Geteuid() == 0 && !inside()))
+}
 
 // writePrivate replaces a file in one step, so that no reader and no crash ever
 // sees half of it. Only its owner may read it.

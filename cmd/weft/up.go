@@ -46,7 +46,7 @@ func upCommand() *cobra.Command {
 
 // upFlags are the flags of `weft up`.
 type upFlags struct {
-	stateDir     string
+	stateDir     stateDir
 	listen       string
 	networkPort  uint16
 	identityPort uint16
@@ -69,7 +69,8 @@ type upMode struct {
 
 func (f *upFlags) register(cmd *cobra.Command) {
 	s := cmd.Flags()
-	s.StringVar(&f.stateDir, "state-dir", defaultStateDir(), "folder for the database and clouds.yaml")
+	f.stateDir = defaultStateDir()
+	f.stateDir.register(cmd, "folder for the database and clouds.yaml")
 	s.StringVar(&f.listen, "listen", "127.0.0.1", "address the APIs listen on")
 	s.Uint16Var(&f.networkPort, "network-port", 9696, "TCP port of the Networking API")
 	s.Uint16Var(&f.identityPort, "identity-port", 5000, "TCP port of the identity API")
@@ -96,7 +97,7 @@ func (f *upFlags) config(given func(flag string) bool) (config.Config, error) {
 		}
 	}
 	if given("state-dir") {
-		c.StateDir = f.stateDir
+		c.StateDir = string(f.stateDir)
 	}
 	if given("listen") {
 		if c.Listen, err = netip.ParseAddr(f.listen); err != nil {
@@ -293,8 +294,16 @@ func (m *machine) run(ctx context.Context) error {
 	}()
 	err := group.Run(ctx)
 	if err == nil || errors.Is(err, context.Canceled) {
-		say("stopped; the networks stay as they are (weft up --cleanup removes them)")
+		say("%s", whatStays())
 		return nil
 	}
 	return err
+}
+
+// whatStays is what the user has to know of the networks when weft has stopped.
+func whatStays() string {
+	if inside() {
+		return "stopped; the networks are gone with its namespaces, and the next start builds them anew"
+	}
+	return "stopped; the networks stay as they are (weft up --cleanup removes them)"
 }

@@ -106,6 +106,9 @@ func (c *Cloud) trust() (*tls.Config, error) {
 	return t, nil
 }
 
+// Network is where the Networking API is, as the client found it.
+func (c *Client) Network() string { return c.network }
+
 // token is the part of Keystone's answer that is used.
 type token struct {
 	Token struct {

@@ -219,6 +219,17 @@ func makeTap(root *link.Handle, name string) (link.Link, error) {
 	return root.ByName(name)
 }
 
+// Attached reports whether Attach has made a device for the port on this host.
+func Attached(s Spec) (bool, error) {
+	root, err := link.Open()
+	if err != nil {
+		return false, err
+	}
+	defer root.Close()
+	l, err := s.findEnd(root)
+	return l.Index != 0, err
+}
+
 // Detach removes what Attach made for a port, and the namespace when Attach made
 // that too and nothing else is in it. What is not there is no error. Without a
 // namespace it leaves namespaces alone.

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+)
+
+// version tells the builds of weft apart: which commit, which form of the database,
+// which Go. A build from a folder without git knows no commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = new(debug.BuildInfo)
+	}
+	set := map[string]string{}
+	for _, s := range info.Settings {
+		set[s.Key] = s.Value
+	}
+	commit := set["vcs.revision"]
+	if commit == "" {
+		commit = "unknown"
+	}
+	if set["vcs.modified"] == "true" {
+		commit += " with changes"
+	}
+	made, _, _ := strings.Cut(set["vcs.time"], "T")
+	return fmt.Sprintf("weft %s\ncommit %s %s\nschema %d\n%s", info.Main.Version, commit, made, 0, info.GoVersion)
+}
