@@ -216,11 +216,11 @@ func (r *reader) operate() {
 	if len(steps) != 7 {
 		r.t.Fatalf("the chapter has other commands than this test knows: %q", steps)
 	}
-	stop := r.start("weft", "up")
+	stop := r.start(filepath.Join(r.dir, "bin/weft"), "up")
 	r.do(cloud, "openstack network create before", steps[0], "openstack network create after", steps[1])
 	stop()
 	r.do(steps[2:4]...)
-	stop = r.start("weft", "up")
+	stop = r.start(filepath.Join(r.dir, "bin/weft"), "up")
 	if names := r.do(cloud, "openstack network list -f value -c Name"); !strings.Contains(names, "before") || strings.Contains(names, "after") {
 		r.t.Errorf("after the restore there are %s", names)
 	}
@@ -228,7 +228,7 @@ func (r *reader) operate() {
 		r.t.Errorf("no schema in %s", out)
 	}
 	stop()
-	stop = r.start("weft", "up") // the new version, which is the same one here
+	stop = r.start(filepath.Join(r.dir, "bin/weft"), "up") // the new version, which is the same one here
 	r.do("weft status", "weft stop")
 	stop()
 }
