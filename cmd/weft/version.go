@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+
+	"github.com/weftnet/weft/internal/store"
 )
 
 // version tells the builds of weft apart: which commit, which form of the database,
@@ -25,5 +27,5 @@ func version() string {
 		commit += " with changes"
 	}
 	made, _, _ := strings.Cut(set["vcs.time"], "T")
-	return fmt.Sprintf("weft %s\ncommit %s %s\nschema %d\n%s", info.Main.Version, commit, made, 0, info.GoVersion)
+	return fmt.Sprintf("weft %s\ncommit %s %s\nschema %d\n%s", info.Main.Version, commit, made, store.SchemaVersion(), info.GoVersion)
 }
