@@ -3,6 +3,7 @@ package weft
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Kind is the family of an Error. The API maps each kind to one HTTP status.
@@ -21,6 +22,7 @@ const (
 	NotAllowed               // 405
 	Unauthorized             // 401
 	NotSupported             // 501
+	TooLarge                 // 413
 )
 
 // Error is a refusal that a client can act on. Type is the class name that
@@ -43,9 +45,39 @@ type Blocker struct{ Noun, ID string }
 
 func (e *Error) Error() string { return e.Type + ": " + e.Message }
 
-// Errorf makes an Error of the given kind and Neutron type.
+// Errorf makes an Error of the given kind and Neutron type. Of what a client gave it
+// repeats no more than the beginning, however much that is.
 func Errorf(kind Kind, typ, format string, args ...any) *Error {
+	args = slices.Clone(args) // the caller's
+	for i, a := range args {
+		switch x := a.(type) {
+		case string:
+			args[i] = shortened(x, 2*excerpt)
+		case error:
+			args[i] = shortened(x.Error(), 2*excerpt)
+		}
+	}
 	return &Error{Kind: kind, Type: typ, Message: fmt.Sprintf(format, args...)}
+}
+
+// excerpt is how many characters of what a client gave an answer repeats. Names have
+// one less at most, so that one that is too long is shown whole.
+const excerpt = 256
+
+// Excerpt is the beginning of a text that a client gave, as an answer repeats it.
+func Excerpt(s string) string { return shortened(s, excerpt) }
+
+func shortened(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	n := 0
+	for i := range s {
+		if n++; n > limit {
+			return s[:i] + "…"
+		}
+	}
+	return s
 }
 
 // BlockedBy adds what stands in the way.

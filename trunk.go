@@ -25,7 +25,11 @@ const OwnerSubPort = "trunk:subport"
 // StatusDegraded is the status of a trunk some of whose subports do not work.
 const StatusDegraded = "DEGRADED"
 
-// SameTag reports whether two subports would be told apart by nothing.
-func (s SubPort) SameTag(o SubPort) bool {
-	return s.SegmentationType == o.SegmentationType && s.SegmentationID == o.SegmentationID
+// Tag is what tells a subport's traffic from that of others on its trunk.
+type Tag struct {
+	Type string
+	ID   int64
 }
+
+// Tag is the subport's.
+func (s SubPort) Tag() Tag { return Tag{s.SegmentationType, s.SegmentationID} }

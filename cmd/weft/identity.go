@@ -68,7 +68,7 @@ func serviceCloud(k config.Keystone, network string) client.Cloud {
 func (m *machine) identifyHere(ctx context.Context) (authtoken.Source, error) {
 	say("identity: users, projects and the service catalogue")
 	m.authURL = "http://" + reachable(m.listeners["identity"]) + "/v3"
-	own, err := identity.New(ctx, identity.Config{DB: m.db, Log: m.log, TokenTTL: m.cfg.TokenTTL})
+	own, err := identity.New(ctx, identity.Config{DB: m.db, Log: m.log, TokenTTL: m.cfg.TokenTTL, Bodies: m.bodies})
 	if err != nil {
 		return nil, err
 	}

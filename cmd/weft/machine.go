@@ -20,6 +20,7 @@ import (
 	"github.com/weftnet/weft/internal/agent/qos"
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/authtoken"
+	"github.com/weftnet/weft/internal/body"
 	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/dataplane/link"
 	"github.com/weftnet/weft/internal/feed"
@@ -52,11 +53,13 @@ type machine struct {
 	beat      *heartbeat
 	closers   []func()
 	authURL   string
+	bodies    *body.Reader // of all APIs
 }
 
 // newMachine makes everything; with an agent it is the host's, which is the cloud's.
 func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, cloud string, listeners map[string]net.Listener, withAgent bool) (*machine, error) {
-	m := &machine{cfg: cfg, cloud: cloud, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners}
+	m := &machine{cfg: cfg, cloud: cloud, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners,
+		bodies: body.NewReader(body.Limits{Bytes: int64(cfg.MaxBody), Items: cfg.MaxBulk})}
 	if err := m.identify(ctx); err != nil {
 		return nil, err
 	}
@@ -66,7 +69,7 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 		return nil, err
 	}
 	var err error
-	if m.network, err = networkAPI(cfg, log, db, c, m.gate.Admit, m.authURL); err != nil {
+	if m.network, err = networkAPI(cfg, log, db, c, m.gate.Admit, m.authURL, m.bodies); err != nil {
 		return nil, err
 	}
 	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, agents: withAgent, place: c.L3.PlaceRouters, watch: c.Watch, rebind: c.Core.RetryBindings}

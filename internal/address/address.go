@@ -76,11 +76,21 @@ func ordered(prefixes []netip.Prefix) []netip.Prefix {
 }
 
 func intersect(a, b []netip.Prefix) []netip.Prefix {
-	return slices.DeleteFunc(slices.Clone(a), func(p netip.Prefix) bool { return !slices.Contains(b, p) })
+	in := setOf(b)
+	return slices.DeleteFunc(slices.Clone(a), func(p netip.Prefix) bool { return !in[p] })
 }
 
 func subtract(a, b []netip.Prefix) []netip.Prefix {
-	return slices.DeleteFunc(slices.Clone(a), func(p netip.Prefix) bool { return slices.Contains(b, p) })
+	in := setOf(b)
+	return slices.DeleteFunc(slices.Clone(a), func(p netip.Prefix) bool { return in[p] })
+}
+
+func setOf(prefixes []netip.Prefix) map[netip.Prefix]bool {
+	set := make(map[netip.Prefix]bool, len(prefixes))
+	for _, p := range prefixes {
+		set[p] = true
+	}
+	return set
 }
 
 // quoted is a list as Neutron's messages have it.

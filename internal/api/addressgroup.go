@@ -68,6 +68,9 @@ func networksOf(name string, v any) ([]netip.Prefix, error) {
 	if !ok {
 		return nil, badRequest("Invalid input for %s. Reason: '%s' is not a list.", name, py(v))
 	}
+	if reason := subnetList.oversize(v); reason != "" {
+		return nil, badRequest("Invalid input for %s. Reason: %s.", name, reason)
+	}
 	out := make([]netip.Prefix, len(list))
 	for i, x := range list {
 		if p, ok := parsePrefix(x); ok {

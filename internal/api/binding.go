@@ -39,7 +39,7 @@ func (b binding) bind(rq *httpRequest, id string) error {
 	if err := rq.allow(b.create); err != nil {
 		return err
 	}
-	body, err := readBody(rq.r)
+	body, err := rq.readBody(b.create)
 	if err != nil {
 		return err
 	}

@@ -2,8 +2,6 @@ package api
 
 import (
 	"errors"
-	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/weftnet/weft"
@@ -28,7 +26,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`{"port":{` + net + `,"tenant_id":"a","project_id":"b"}}`, "HTTPBadRequest", "'project_id' and 'tenant_id' do not match"},
 		{`{"port":{` + net + `,"binding:vnic_type":"x"}}`, "HTTPBadRequest", "Invalid input for binding:vnic_type. Reason: x is not in valid_values."},
 	} {
-		body, err := readBody(httptest.NewRequest("POST", "/", strings.NewReader(c.body)))
+		body, err := parseBody([]byte(c.body))
 		if err == nil {
 			var list []map[string]any
 			if list, _, err = objects(body, "port", "ports"); err == nil {

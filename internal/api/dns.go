@@ -32,13 +32,13 @@ var domainName = Type{Name: "DNS domain", Convert: lowered, Validate: func(v any
 	case s == "":
 		return ""
 	case !strings.HasSuffix(s, "."):
-		return fmt.Sprintf("'%s' is not a FQDN", s)
+		return fmt.Sprintf("'%s' is not a FQDN", py(s))
 	}
 	if reason := dnsName(s); reason != "" {
 		return reason
 	}
 	if len(s) > maxFQDN-2 {
-		return fmt.Sprintf("'%s' contains %d characters. Adding a sub-domain will cause it to exceed the maximum length of a FQDN of '%d'", s, len(s), maxFQDN)
+		return fmt.Sprintf("'%s' contains %d characters. Adding a sub-domain will cause it to exceed the maximum length of a FQDN of '%d'", py(s), len(s), maxFQDN)
 	}
 	return ""
 }}
@@ -50,13 +50,13 @@ var relativeName = Type{Name: "relative DNS name", Convert: lowered, Validate: f
 	case s == "":
 		return ""
 	case strings.HasSuffix(s, "."):
-		return fmt.Sprintf("'%s' is a FQDN. It should be a relative domain name", s)
+		return fmt.Sprintf("'%s' is a FQDN. It should be a relative domain name", py(s))
 	}
 	if reason := dnsName(s); reason != "" {
 		return reason
 	}
 	if len(s) > maxFQDN-3 {
-		return fmt.Sprintf("'%s' contains %d characters. Adding a domain name will cause it to exceed the maximum length of a FQDN of '%d'", s, len(s), maxFQDN)
+		return fmt.Sprintf("'%s' contains %d characters. Adding a domain name will cause it to exceed the maximum length of a FQDN of '%d'", py(s), len(s), maxFQDN)
 	}
 	return ""
 }}
@@ -72,11 +72,11 @@ func dnsName(s string) string {
 		return ""
 	}
 	wrong := func(format string, args ...any) string {
-		return fmt.Sprintf("'%s' not a valid PQDN or FQDN. Reason: ", s) + fmt.Sprintf(format, args...)
+		return fmt.Sprintf("'%s' not a valid PQDN or FQDN. Reason: ", py(s)) + fmt.Sprintf(format, args...)
 	}
 	name := strings.TrimSuffix(s, ".")
 	if len(name) > maxFQDN {
-		return wrong("'%s' exceeds the %d character FQDN limit", name, maxFQDN)
+		return wrong("'%s' exceeds the %d character FQDN limit", py(name), maxFQDN)
 	}
 	labels := strings.Split(name, ".")
 	for _, label := range labels {
@@ -84,13 +84,13 @@ func dnsName(s string) string {
 		case label == "":
 			return wrong("Encountered an empty component")
 		case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
-			return wrong("Name '%s' must not start or end with a hyphen", label)
+			return wrong("Name '%s' must not start or end with a hyphen", py(label))
 		case !dnsLabel.MatchString(label):
-			return wrong("Name '%s' must be 1-63 characters long, each of which can only be alphanumeric or a hyphen", label)
+			return wrong("Name '%s' must be 1-63 characters long, each of which can only be alphanumeric or a hyphen", py(label))
 		}
 	}
 	if top := labels[len(labels)-1]; len(labels) > 1 && digits.MatchString(top) {
-		return wrong("TLD '%s' must not be all numeric", top)
+		return wrong("TLD '%s' must not be all numeric", py(top))
 	}
 	return ""
 }

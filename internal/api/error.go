@@ -14,7 +14,7 @@ import (
 // statuses maps the kinds of refusals to HTTP, after neutron-lib's faults.
 var statuses = map[weft.Kind]int{
 	weft.BadRequest: 400, weft.Unauthorized: 401, weft.Forbidden: 403, weft.NotFound: 404, weft.NotAllowed: 405,
-	weft.Conflict: 409, weft.Precondition: 412, weft.NotSupported: 501, weft.Unavailable: 503, weft.TooLong: 414,
+	weft.Conflict: 409, weft.Precondition: 412, weft.NotSupported: 501, weft.Unavailable: 503, weft.TooLong: 414, weft.TooLarge: 413,
 }
 
 func badRequest(format string, args ...any) error {
@@ -32,7 +32,7 @@ func notAllowed() error {
 
 // disallowed takes the rules as oslo.policy writes them: "rule:get_agent".
 func disallowed(rules string) error {
-	return weft.Errorf(weft.Forbidden, "PolicyNotAuthorized", "%s is disallowed by policy", rules)
+	return &weft.Error{Kind: weft.Forbidden, Type: "PolicyNotAuthorized", Message: rules + " is disallowed by policy"} // whole: they are ours
 }
 
 // writeError answers with an error in Neutron's form. What is not a refusal is

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"iter"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -34,7 +33,7 @@ func Decode(t *testing.T, s *Server, text string) {
 }
 
 func (r *served[T]) decode(t *testing.T, text string) {
-	body, err := readBody(httptest.NewRequest("POST", "/", strings.NewReader(text)))
+	body, err := parseBody([]byte(text))
 	if err != nil {
 		return
 	}

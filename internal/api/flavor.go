@@ -17,7 +17,7 @@ func RegisterFlavors(s *Server, svc *flavor.Service) {
 			row("name", "CUVFS", "", text(255)),
 			row("description", "CUVFS", "", text(1024).orNull()),
 			row("service_type", "CVFSR", Unset, text(255)),
-			row("service_profiles", "CUV", []any{}, textList(36)),
+			row("service_profiles", "CUV", []any{}, textList(36, maxFew)),
 			row("enabled", "CUVFS", true, boolean.orNull()))),
 		Create: func(tx *store.Tx, f *weft.Flavor, rq Request) error {
 			f.Enabled = f.Enabled || rq.Values["enabled"] == nil
@@ -72,7 +72,7 @@ func bindProfile(rq *httpRequest, svc *flavor.Service, id string) error {
 	if err := rq.allow("create_flavor_service_profile"); err != nil {
 		return err
 	}
-	body, err := readBody(rq.r)
+	body, err := rq.readBody("create_flavor_service_profile")
 	if err != nil {
 		return err
 	}

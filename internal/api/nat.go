@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -157,10 +158,10 @@ var portRange = Type{Name: "port range", Convert: func(v any) (any, error) {
 // numberAsText takes a number for its text.
 func numberAsText(t Type) Type {
 	t.Convert = func(v any) (any, error) {
-		if v == nil {
-			return nil, nil
+		if n, ok := v.(json.Number); ok {
+			return n.String(), nil
 		}
-		return py(v), nil
+		return v, nil
 	}
 	return t
 }

@@ -41,7 +41,7 @@ func Networks(svc NetworkService, cascade func(*store.Tx, *weft.Network) error) 
 			ext("address-scope", row("ipv4_address_scope", "V", Unset, anyType), row("ipv6_address_scope", "V", Unset, anyType)),
 			ext("l2_adjacency", row("l2_adjacency", "V", Unset, anyType)),
 			ext("network_availability_zone",
-				row("availability_zone_hints", "CVS", []any{}, textList(255)),
+				row("availability_zone_hints", "CVS", []any{}, textList(255, maxZones)),
 				row("availability_zones", "V", Unset, anyType)),
 		),
 		Create: func(tx *store.Tx, n *weft.Network, rq Request) error {
@@ -77,7 +77,7 @@ var networkType = Type{Name: "string", Convert: func(v any) (any, error) {
 
 // segmentList is the list of provider attributes of a network of several segments.
 // Members that segments do not have are refused as attributes are.
-var segmentList = Type{Name: "list of segments", Convert: func(v any) (any, error) {
+var segmentList = Type{Name: "list of segments", Items: maxFew, Convert: func(v any) (any, error) {
 	list, ok := v.([]any)
 	if !ok {
 		return nil, badRequest("Invalid input for segments. Reason: '%s' is not a list.", py(v))
@@ -108,7 +108,7 @@ func segmentMembers(m map[string]any) error {
 			}
 			m[k] = n
 		default:
-			return badRequest("Unrecognized attribute(s) '%s'", k)
+			return badRequest("Unrecognized attribute(s) '%s'", py(k))
 		}
 	}
 	return nil

@@ -319,6 +319,9 @@ func (t Type) schema() object {
 	if len(out) == 0 && strings.HasPrefix(t.Name, "list") {
 		out = object{"type": "array", "items": object{}}
 	}
+	if t.Items > 0 && out["type"] == "array" {
+		out["maxItems"] = t.Items
+	}
 	if kind, ok := out["type"].(string); ok && t.Nullable {
 		out["type"] = []any{kind, "null"}
 	}

@@ -39,7 +39,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 			"tag-ports-during-bulk-creation", "uplink-status-propagation", "uplink-status-propagation-updatable",
 		},
 		Attrs: table(ident(), standard(),
-			ext("standard-attr-tag", row("tags", "CV", []any{}, uniqueTexts(255))),
+			ext("standard-attr-tag", row("tags", "CV", []any{}, uniqueTexts(255, maxTags))),
 			[]Attr{
 				row("name", "CUVFS", "", text(255)),
 				row("network_id", "CVFSR", Unset, uuidType),
@@ -99,7 +99,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 
 // addressPairs are refused in words of their own: the message is not the usual one
 // about an attribute.
-var addressPairs = Type{Name: "list of address pairs", Convert: func(v any) (any, error) {
+var addressPairs = Type{Name: "list of address pairs", Items: maxConfigured, Convert: func(v any) (any, error) {
 	list, ok := v.([]any)
 	if !ok && v != nil {
 		return nil, badRequest("Allowed address pairs must be a list.")
@@ -137,7 +137,7 @@ func onlyKey(v any, key string) (map[string]any, string) {
 	}
 	for k := range m {
 		if k != key {
-			return nil, "Unexpected keys supplied: " + k
+			return nil, "Unexpected keys supplied: " + py(k)
 		}
 	}
 	if len(m) == 0 {
@@ -159,9 +159,9 @@ func addressPair(v any, seen map[[2]string]bool) error {
 			return badRequest("%s", reason)
 		}
 	}
-	pair := [2]string{py(m["mac_address"]), py(m["ip_address"])}
+	pair := [2]string{py(m["mac_address"]), pyRepr(m["ip_address"])} // whole, unlike in messages
 	if seen[pair] {
-		return weft.Errorf(weft.BadRequest, "DuplicateAddressPairInRequest", "Request contains duplicate address pair: mac_address %s ip_address %s.", pair[0], pair[1])
+		return weft.Errorf(weft.BadRequest, "DuplicateAddressPairInRequest", "Request contains duplicate address pair: mac_address %s ip_address %s.", pair[0], py(m["ip_address"]))
 	}
 	seen[pair] = true
 	var unknown []string
@@ -171,9 +171,9 @@ func addressPair(v any, seen map[[2]string]bool) error {
 		}
 	}
 	if slices.Sort(unknown); len(unknown) > 0 {
-		return badRequest("Unrecognized attribute(s) '%s'", strings.Join(unknown, ", "))
+		return badRequest("Unrecognized attribute(s) '%s'", weft.Excerpt(strings.Join(unknown, ", ")))
 	}
-	if _, err := netip.ParsePrefix(pair[1]); err == nil {
+	if text, _ := m["ip_address"].(string); isPrefix(text) {
 		return nil
 	}
 	if reason := notIP(m["ip_address"]); reason != "" {
@@ -182,8 +182,13 @@ func addressPair(v any, seen map[[2]string]bool) error {
 	return nil
 }
 
+func isPrefix(s string) bool {
+	_, err := netip.ParsePrefix(s)
+	return err == nil
+}
+
 // dhcpOptions, too, have refusals of their own.
-var dhcpOptions = Type{Name: "list of DHCP options", Convert: func(v any) (any, error) {
+var dhcpOptions = Type{Name: "list of DHCP options", Items: maxOptions, Convert: func(v any) (any, error) {
 	list, ok := v.([]any)
 	if !ok && v != nil {
 		return nil, weft.Invalid("'%s' is not a list", py(v))

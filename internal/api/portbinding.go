@@ -144,7 +144,7 @@ func (h *portBindings) show(rq *httpRequest, portID, host string) error {
 
 // body is the binding in the body of a request.
 func (h *portBindings) body(rq *httpRequest) (map[string]any, error) {
-	body, err := readBody(rq.r)
+	body, err := rq.readBody("create_port_binding")
 	if err != nil {
 		return nil, err
 	}

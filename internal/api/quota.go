@@ -110,7 +110,7 @@ func (q quotas) set(rq *httpRequest, project string) error {
 	if err := rq.ownQuota("update_quota", project); err != nil {
 		return err
 	}
-	body, err := readBody(rq.r)
+	body, err := rq.readBody("update_quota")
 	if err != nil {
 		return err
 	}

@@ -250,7 +250,10 @@ func (r *served[T]) resolve(rq *httpRequest, path []string) ([]string, error) {
 }
 
 func (r *served[T]) create(rq *httpRequest) error {
-	data, err := readAll(rq.r)
+	data, err := rq.readText("create_" + r.rule())
+	if err == nil {
+		err = rq.body.Bulk()
+	}
 	if err != nil {
 		return err
 	}
@@ -361,7 +364,7 @@ func (r *served[T]) missing(tx *store.Tx, id string) error {
 }
 
 func (r *served[T]) update(rq *httpRequest, id string) error {
-	body, err := readBody(rq.r)
+	body, err := rq.readBody("update_" + r.rule())
 	if err != nil {
 		return err
 	}
@@ -424,7 +427,7 @@ func (r *served[T]) act(rq *httpRequest, id, name string) error {
 		run = func(fn func(*store.Tx) error) error { return fn(rq.read()) }
 	case action.Method == "" && rq.r.Method == http.MethodPut:
 		var err error
-		if body, err = readBody(rq.r); err != nil {
+		if body, err = rq.readBody(action.Rule); err != nil {
 			return err
 		}
 	default:

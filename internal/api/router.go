@@ -33,7 +33,7 @@ func Routers(svc RouterService, actions map[string]Action[weft.Router], cascade 
 			row("external_gateway_info", "CUV", nil, gatewayInfo)),
 			ext("extraroute", row("routes", "UV", Unset, hostRoutes)),
 			ext("router_availability_zone",
-				row("availability_zone_hints", "CV", []any{}, textList(255)),
+				row("availability_zone_hints", "CV", []any{}, textList(255, maxZones)),
 				row("availability_zones", "V", Unset, anyType)),
 			ext("dvr", row("distributed", "CUV", Unset, boolean.orNull())),
 			ext("router-enable-snat", row("enable_snat", "VFS", Unset, boolean)),
@@ -71,7 +71,7 @@ func withMembers(rq Request) weft.Given {
 
 // gatewayInfo is null or the description of a gateway; {} stands for null. What is
 // not given is marked so that the service can tell it from false and from none.
-var gatewayInfo = Type{Name: "object", Convert: func(v any) (any, error) {
+var gatewayInfo = Type{Name: "object", Items: maxAddresses, Convert: func(v any) (any, error) {
 	m, ok := v.(map[string]any)
 	if ok && len(m) == 0 {
 		return nil, nil
@@ -118,7 +118,7 @@ func gatewayMember(m map[string]any, name string, v any) string {
 	case "enable_snat":
 		return "" // converted already
 	}
-	return fmt.Sprintf("Unexpected keys supplied: %s", name)
+	return fmt.Sprintf("Unexpected keys supplied: %s", py(name))
 }
 
 // FloatingIPs is the table of floating IPs.

@@ -103,7 +103,7 @@ func gatewaysOf(body map[string]any) (list []*weft.Gateway, given bool, err erro
 
 // gatewayList is the gateways of a router, without a QoS policy: that is of the first
 // alone, and set with external_gateway_info.
-var gatewayList = Type{Name: "list of gateways", Validate: func(v any) string {
+var gatewayList = Type{Name: "list of gateways", Items: maxGateways, Validate: func(v any) string {
 	list, ok := v.([]any)
 	if !ok {
 		return fmt.Sprintf("'%s' is not a list", py(v))

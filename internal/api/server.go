@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/body"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -27,6 +28,9 @@ type Policy interface {
 	// Overridden reports whether an operator has put the rule in the place of the
 	// built-in one.
 	Overridden(rule string) bool
+	// Possible reports whether there can be an object for which the rule admits the
+	// caller.
+	Possible(rule string, c *weft.Caller) bool
 }
 
 // Quota says whether a project may have n more of a resource.
@@ -43,6 +47,7 @@ type Config struct {
 	Auth     func(context.Context, weft.Credentials) (*weft.Caller, error) // nil caller or weft.Unauthorized: 401
 	AuthURL  string                                                        // for WWW-Authenticate
 	MaxLimit int                                                           // largest page; 0: as large as asked for
+	Bodies   *body.Reader                                                  // nil: one with the default limits
 }
 
 // Server answers the Networking API. Register resources before serving.
@@ -62,6 +67,9 @@ type Server struct {
 
 // NewServer makes a server without resources.
 func NewServer(c Config) *Server {
+	if c.Bodies == nil {
+		c.Bodies = body.NewReader(body.Defaults())
+	}
 	s := &Server{Config: c, collections: map[string]collection{}, nested: map[string]collection{},
 		special: map[string]func(*httpRequest, []string) error{}, aliases: map[string]bool{}}
 	s.special["extensions"] = s.extensions
@@ -105,7 +113,8 @@ type httpRequest struct {
 	r      *http.Request
 	caller *weft.Caller
 	params url.Values
-	up     upper // of a nested resource
+	up     upper      // of a nested resource
+	body   *body.Body // once it has been read
 }
 
 func (rq *httpRequest) query() url.Values { return rq.params }
@@ -122,9 +131,11 @@ func (rq *httpRequest) last(name string) (string, bool) {
 // paramNames are the names of the parameters in the order of the request.
 func (rq *httpRequest) paramNames() []string {
 	var names []string
+	seen := map[string]bool{}
 	for part := range strings.SplitSeq(rq.r.URL.RawQuery, "&") {
 		name, _, _ := strings.Cut(part, "=")
-		if name, err := url.QueryUnescape(name); err == nil && rq.query()[name] != nil && !slices.Contains(names, name) {
+		if name, err := url.QueryUnescape(name); err == nil && rq.query()[name] != nil && !seen[name] {
+			seen[name] = true
 			names = append(names, name)
 		}
 	}
@@ -163,6 +174,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Openstack-Request-Id", id)
 	rec := &recorder{ResponseWriter: w}
 	rq := &httpRequest{s: s, w: rec, r: r}
+	defer rq.release()
 	if err := s.route(rq, id); err != nil {
 		if weft.IsKind(err, weft.Unauthorized) {
 			w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.AuthURL+`"`)
@@ -171,6 +183,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if s.Log.Enabled(r.Context(), slog.LevelDebug) {
 		s.Log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", rec.status, "took", time.Since(start), "request", id)
+	}
+}
+
+// release ends the request's hold on what requests share.
+func (rq *httpRequest) release() {
+	if rq.body != nil {
+		rq.body.Release()
 	}
 }
 

@@ -115,7 +115,7 @@ var subnetCIDR = Type{Name: "CIDR", Convert: func(v any) (any, error) {
 
 // serviceTypes are the owners of ports that a subnet is for. As in Neutron, whose
 // clients rely on it, one may begin with any letter of "compute:" too.
-var serviceTypes = Type{Name: "list of strings", Convert: func(v any) (any, error) {
+var serviceTypes = Type{Name: "list of strings", Items: maxFew, Convert: func(v any) (any, error) {
 	list, ok := v.([]any)
 	if !ok && v != nil {
 		return nil, badRequest("Subnet service types must be a list.")

@@ -34,6 +34,7 @@ func (r *served[T]) checkTable(t *testing.T) {
 	}
 	computed := r.Table.Attributes(nil)
 	for _, a := range r.Attrs {
+		checkBounds(t, r.Singular, &a)
 		kept := slices.Contains(names, a.Name) || slices.Contains(computed, a.Name)
 		if !kept && (!a.Hidden || !slices.Contains(requestOnly, a.Name)) {
 			t.Errorf("%s: the row %s has neither a field nor an expression", r.Singular, a.Name)

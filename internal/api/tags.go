@@ -59,7 +59,7 @@ func (r *served[T]) allTags(rq *httpRequest, id string) error {
 }
 
 func (r *served[T]) setTags(rq *httpRequest, id string) error {
-	body, err := readBody(rq.r)
+	body, err := rq.readBody("update_" + r.rule() + ":tags")
 	if err != nil {
 		return err
 	}
@@ -82,22 +82,20 @@ func tagList(body map[string]any) ([]string, error) {
 	if !ok {
 		return nil, weft.Invalid("Invalid tags body")
 	}
-	list, ok := v.([]any)
-	if !ok {
+	if v == nil {
 		return nil, weft.Invalid("'%s' is not a list", py(v))
 	}
-	seen := map[string]bool{}
-	out := make([]string, 0, len(list))
-	for _, v := range list {
-		if err := checkTag(v); err != nil {
-			return nil, err
-		}
-		if tag := v.(string); !seen[tag] {
-			seen[tag] = true
-			out = append(out, tag)
-		} else {
-			return nil, weft.Invalid("Duplicate items in the list: '%s'", tag)
-		}
+	v, reason, err := uniqueTexts(255, maxMembers).accept(v)
+	if reason != "" {
+		err = weft.Invalid("%s", reason)
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := v.([]any)
+	out := make([]string, len(list))
+	for i, tag := range list {
+		out[i] = tag.(string)
 	}
 	return out, nil
 }
@@ -146,6 +144,15 @@ func (r *served[T]) oneTag(rq *httpRequest, id, tag string) error {
 	return notAllowed()
 }
 
+// limitTags refuses too many tags. What had more before there was a limit may lose
+// some.
+func (r *served[T]) limitTags(old, tags []string) error {
+	if len(tags) <= maxTags || len(tags) < len(old) {
+		return nil
+	}
+	return weft.Errorf(weft.BadRequest, "BadRequest", "Bad %s request: The number of tags exceed the per-resource limit of %d.", r.rule(), maxTags)
+}
+
 // changeTags replaces the tags of a noun by what edit makes of them.
 func (r *served[T]) changeTags(rq *httpRequest, id string, status int, edit func([]string) ([]string, error)) error {
 	var tags []string
@@ -155,6 +162,9 @@ func (r *served[T]) changeTags(rq *httpRequest, id string, status int, edit func
 			return err
 		}
 		if tags, err = edit(base(v).Tags); err != nil {
+			return err
+		}
+		if err := r.limitTags(base(v).Tags, tags); err != nil {
 			return err
 		}
 		base(v).Tags = tags

@@ -86,14 +86,11 @@ func subPortRequests(v any) []trunk.SubPortRequest {
 // acceptSubPorts checks the list in the body of an action, whose errors differ from
 // those of an attribute.
 func acceptSubPorts(body map[string]any) ([]trunk.SubPortRequest, error) {
-	v, err := subPorts.Convert(body["sub_ports"])
-	if err != nil {
-		return nil, err
+	v, reason, err := subPorts.accept(body["sub_ports"])
+	if reason != "" {
+		err = weft.Invalid("%s", reason)
 	}
-	if reason := subPorts.Validate(v); reason != "" {
-		return nil, weft.Invalid("%s", reason)
-	}
-	return subPortRequests(v), nil
+	return subPortRequests(v), err
 }
 
 // numberTags makes integers of the tags that can be.
@@ -114,7 +111,7 @@ func numberTags(v any) (any, error) {
 	return v, nil
 }
 
-var subPorts = Type{Name: "list of subports", Convert: numberTags, Validate: func(v any) string {
+var subPorts = Type{Name: "list of subports", Items: maxSubPorts, Convert: numberTags, Validate: func(v any) string {
 	list, ok := v.([]any)
 	if !ok {
 		return fmt.Sprintf("Invalid data format for subports: '%s' is not a list", py(v))

@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -25,6 +27,73 @@ type Type struct {
 	Name     string                      // for the API reference: "boolean"
 	Schema   map[string]any              // JSON schema; nil: that of the name
 	Nullable bool                        // null is valid, too
+
+	// Items is the length of the longest list, also of one within; a type without it
+	// takes no lists. Longer ones are refused before anybody looks into them.
+	Items int
+}
+
+// The longest lists where neither Neutron nor an option has a limit of its own. Those
+// that have one are checked again by who knows it, and refused in Neutron's words.
+const (
+	maxAddresses  = 256  // fixed_ips
+	maxOptions    = 512  // extra_dhcp_opts: as many as there are codes, of both versions
+	maxGroups     = 1000 // security_groups
+	maxGateways   = 100  // external_gateways, each of which is a port
+	maxZones      = 100  // availability_zone_hints
+	maxSubPorts   = 4094 // one for each VLAN
+	maxPrefixes   = 1000 // of pools and address groups, in one request
+	maxConfigured = 1000 // the largest value of the options that limit lists
+	maxFew        = 100  // lists that hold a handful: segments, service types, service profiles
+	maxTags       = 50
+	maxMembers    = 1000 // of an object
+)
+
+// accept converts and validates a value. A value that is too large, or a list for a
+// type that takes none, goes no further than here.
+func (t Type) accept(v any) (_ any, reason string, err error) {
+	if reason := t.oversize(v); reason != "" {
+		return nil, reason, nil
+	}
+	if t.Convert != nil {
+		if v, err = t.Convert(v); err != nil {
+			return nil, "", err
+		}
+	}
+	if t.Validate != nil {
+		if reason := t.Validate(v); reason != "" {
+			return nil, reason, nil
+		}
+	}
+	if list, ok := v.([]any); ok && t.Items == 0 {
+		return nil, fmt.Sprintf("'%s' is a list", py(list)), nil
+	}
+	return v, "", nil
+}
+
+// oversize says which list or object of a value has more members than the type takes.
+func (t Type) oversize(v any) string {
+	switch x := v.(type) {
+	case []any:
+		if t.Items > 0 && len(x) > t.Items {
+			return fmt.Sprintf("List of %d items exceeds maximum length of %d", len(x), t.Items)
+		}
+		for _, e := range x {
+			if reason := t.oversize(e); reason != "" {
+				return reason
+			}
+		}
+	case map[string]any:
+		if len(x) > maxMembers {
+			return fmt.Sprintf("Dictionary of %d keys exceeds maximum length of %d", len(x), maxMembers)
+		}
+		for _, e := range x {
+			if reason := t.oversize(e); reason != "" {
+				return reason
+			}
+		}
+	}
+	return ""
 }
 
 var anyType = Type{Name: "any"}
@@ -58,11 +127,11 @@ func text(limit int) Type {
 		if !ok {
 			return fmt.Sprintf("'%s' is not a valid string", py(v))
 		}
-		if len([]rune(s)) > limit {
-			return fmt.Sprintf("'%s' exceeds maximum length of %d", s, limit)
+		if utf8.RuneCountInString(s) > limit {
+			return fmt.Sprintf("'%s' exceeds maximum length of %d", weft.Excerpt(s), limit)
 		}
 		if strings.ContainsRune(s, 0) {
-			return fmt.Sprintf("'%s' is not a valid string", strings.ReplaceAll(s, "\x00", `\x00`))
+			return fmt.Sprintf("'%s' is not a valid string", weft.Excerpt(strings.ReplaceAll(s, "\x00", `\x00`)))
 		}
 		return ""
 	}}
@@ -76,7 +145,7 @@ func nonEmptyText(limit int) Type {
 			return reason
 		}
 		if strings.TrimSpace(v.(string)) == "" {
-			return fmt.Sprintf("'%s' Blank strings are not permitted", v)
+			return fmt.Sprintf("'%s' Blank strings are not permitted", py(v))
 		}
 		return ""
 	}
@@ -225,7 +294,7 @@ var uuidType = Type{Name: "uuid", Validate: func(v any) string {
 	return ""
 }}
 
-var uuidList = Type{Name: "list of uuids", Convert: nullToList, Validate: func(v any) string {
+var uuidList = Type{Name: "list of uuids", Items: maxGroups, Convert: nullToList, Validate: func(v any) string {
 	list, ok := v.([]any)
 	if !ok {
 		return fmt.Sprintf("'%s' is not a list", py(v))
@@ -244,8 +313,8 @@ var uuidList = Type{Name: "list of uuids", Convert: nullToList, Validate: func(v
 }}
 
 // uniqueTexts is a textList without duplicates.
-func uniqueTexts(limit int) Type {
-	t := textList(limit)
+func uniqueTexts(limit, items int) Type {
+	t := textList(limit, items)
 	inner := t.Validate
 	t.Validate = func(v any) string {
 		if reason := inner(v); reason != "" {
@@ -263,9 +332,9 @@ func uniqueTexts(limit int) Type {
 	return t
 }
 
-func textList(limit int) Type {
+func textList(limit, items int) Type {
 	one := text(limit)
-	return Type{Name: "list of strings", Convert: nullToList, Validate: func(v any) string {
+	return Type{Name: "list of strings", Items: items, Convert: nullToList, Validate: func(v any) string {
 		list, ok := v.([]any)
 		if !ok {
 			return fmt.Sprintf("'%s' is not a list", py(v))
@@ -286,7 +355,7 @@ func nullToList(v any) (any, error) {
 	return v, nil
 }
 
-var dict = Type{Name: "object", Convert: func(v any) (any, error) {
+var dict = Type{Name: "object", Items: maxMembers, Convert: func(v any) (any, error) {
 	if v == nil || v == "" {
 		return map[string]any{}, nil
 	}
@@ -335,7 +404,7 @@ func notIP(v any) string {
 	}
 	if s, ok := v.(string); ok {
 		if a, ok := parseIP(zeroes.ReplaceAllString(s, "$1")); ok && a.Is4() {
-			return fmt.Sprintf("'%s' is not an accepted IP address, '%s' is recommended", s, a)
+			return fmt.Sprintf("'%s' is not an accepted IP address, '%s' is recommended", py(s), a)
 		}
 	}
 	return fmt.Sprintf("'%s' is not a valid IP address", py(v))
@@ -383,8 +452,8 @@ func parsePrefix(v any) (netip.Prefix, bool) {
 
 // listOf is a list whose elements each passes check; the reason names the whole
 // element where check says only what is wrong.
-func listOf(name, what string, check func(v any) string) Type {
-	return Type{Name: name, Convert: nullToList, Validate: func(v any) string {
+func listOf(name, what string, items int, check func(v any) string) Type {
+	return Type{Name: name, Items: items, Convert: nullToList, Validate: func(v any) string {
 		list, ok := v.([]any)
 		if s, text := v.(string); text && what == "nameserver" { // to Python a string is a list too
 			for _, c := range s {
@@ -399,8 +468,8 @@ func listOf(name, what string, check func(v any) string) Type {
 			if reason := check(x); reason != "" {
 				return reason
 			}
-			if key := py(x); seen[key] {
-				return fmt.Sprintf("Duplicate %s '%s'", what, key)
+			if key := pyRepr(x); seen[key] {
+				return fmt.Sprintf("Duplicate %s '%s'", what, py(x))
 			} else {
 				seen[key] = true
 			}
@@ -410,13 +479,13 @@ func listOf(name, what string, check func(v any) string) Type {
 }
 
 // subnetList is a list of prefixes, with their lengths.
-var subnetList = Type{Name: "list of CIDRs", Convert: nullToList, Validate: func(v any) string {
+var subnetList = Type{Name: "list of CIDRs", Items: maxPrefixes, Convert: nullToList, Validate: func(v any) string {
 	list, ok := v.([]any)
 	if !ok {
 		return fmt.Sprintf("'%s' is not a list", py(v))
 	}
 	if twice := duplicates(list); len(twice) > 0 {
-		return fmt.Sprintf("Duplicate items in the list: '%s'", strings.Join(twice, ", "))
+		return fmt.Sprintf("Duplicate items in the list: '%s'", weft.Excerpt(strings.Join(twice, ", ")))
 	}
 	for _, x := range list {
 		if a, ok := parseIP(x); ok {
@@ -434,21 +503,22 @@ func duplicates(list []any) []string {
 	seen := map[string]int{}
 	var twice []string
 	for _, x := range list {
-		if seen[py(x)]++; seen[py(x)] == 2 {
+		key := pyRepr(x)
+		if seen[key]++; seen[key] == 2 {
 			twice = append(twice, py(x))
 		}
 	}
 	return twice
 }
 
-var nameservers = listOf("list of IP addresses", "nameserver", func(v any) string {
+var nameservers = listOf("list of IP addresses", "nameserver", maxConfigured, func(v any) string {
 	if _, ok := parseIP(v); !ok {
 		return fmt.Sprintf("'%s' is not a valid nameserver. '%s' is not a valid IP address", py(v), py(v))
 	}
 	return ""
 })
 
-var hostRoutes = listOf("list of routes", "hostroute", func(v any) string {
+var hostRoutes = listOf("list of routes", "hostroute", maxConfigured, func(v any) string {
 	m, reason := keys(v, "destination", "nexthop")
 	if reason != "" {
 		return reason
@@ -476,7 +546,7 @@ func routeCIDR(v any) string {
 	return ""
 }
 
-var ipPools = notNull(listOf("list of allocation pools", "IP pool", func(v any) string {
+var ipPools = notNull(listOf("list of allocation pools", "IP pool", maxConfigured, func(v any) string {
 	m, reason := keys(v, "start", "end")
 	if reason != "" {
 		return reason
@@ -514,7 +584,7 @@ func keys(v any, want ...string) (map[string]any, string) {
 	return m, ""
 }
 
-var fixedIPs = Type{Name: "list of fixed IPs", Validate: func(v any) string {
+var fixedIPs = Type{Name: "list of fixed IPs", Items: maxAddresses, Validate: func(v any) string {
 	list, ok := v.([]any)
 	if !ok {
 		return fmt.Sprintf("Invalid data format for fixed IP: '%s'", py(v))
@@ -554,11 +624,12 @@ func fixedIP(v any, seen map[netip.Addr]bool) string {
 }
 
 // py is a value as Python's str() prints it, which is what Neutron's messages show.
+// Of long ones it is the beginning.
 func py(v any) string {
 	if s, ok := v.(string); ok {
-		return s
+		return weft.Excerpt(s)
 	}
-	return pyRepr(v)
+	return weft.Excerpt(pyRepr(v))
 }
 
 // pySet is a set of strings as Python prints it, but for its order, which is none.
@@ -567,37 +638,41 @@ func pySet(names []string) string {
 	for i, n := range names {
 		quoted[i] = "'" + n + "'"
 	}
-	return "{" + strings.Join(quoted, ", ") + "}"
+	return weft.Excerpt("{" + strings.Join(quoted, ", ") + "}")
 }
 
-func pyRepr(v any) string {
+// pyRepr is a value as Python's repr() prints it, whole.
+func pyRepr(v any) string { return string(appendRepr(nil, v)) }
+
+func appendRepr(b []byte, v any) []byte {
 	switch x := v.(type) {
 	case nil:
-		return "None"
+		return append(b, "None"...)
 	case bool:
 		if x {
-			return "True"
+			return append(b, "True"...)
 		}
-		return "False"
+		return append(b, "False"...)
 	case string:
-		return "'" + x + "'"
+		return append(append(append(b, '\''), x...), '\'')
 	case []any:
-		parts := make([]string, len(x))
+		b = append(b, '[')
 		for i, e := range x {
-			parts[i] = pyRepr(e)
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			b = appendRepr(b, e)
 		}
-		return "[" + strings.Join(parts, ", ") + "]"
+		return append(b, ']')
 	case map[string]any:
-		names := make([]string, 0, len(x))
-		for k := range x {
-			names = append(names, k)
+		b = append(b, '{')
+		for i, k := range slices.Sorted(maps.Keys(x)) {
+			if i > 0 {
+				b = append(b, ", "...)
+			}
+			b = appendRepr(append(appendRepr(b, k), ": "...), x[k])
 		}
-		sort.Strings(names)
-		for i, k := range names {
-			names[i] = pyRepr(k) + ": " + pyRepr(x[k])
-		}
-		return "{" + strings.Join(names, ", ") + "}"
-	default:
-		return fmt.Sprint(x)
+		return append(b, '}')
 	}
+	return fmt.Append(b, v)
 }

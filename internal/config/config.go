@@ -40,6 +40,8 @@ type Config struct {
 	AvailabilityZone string
 	AgentDownTime    time.Duration
 	PageLimit        int // largest page of a list; 0 is any
+	MaxBody          int // bytes of a request
+	MaxBulk          int // items created by one
 	MaxDNSServers    int // of a subnet
 	MaxHostRoutes    int // of a subnet
 	MaxAddressPairs  int // of a port

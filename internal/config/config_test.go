@@ -75,7 +75,7 @@ func TestDefaults(t *testing.T) {
 			Timeout: 10 * time.Second, CacheTime: 5 * time.Minute, Recheck: 10 * time.Second},
 		Physnets: map[string]string{},
 		BaseMAC:  weft.MAC{0xfa, 0x16, 0x3e}, DNSDomain: "openstacklocal.", AvailabilityZone: "nova", AgentDownTime: 75 * time.Second,
-		MaxDNSServers: 5, MaxHostRoutes: 20, MaxAddressPairs: 10,
+		MaxBody: 1 << 20, MaxBulk: 1000, MaxDNSServers: 5, MaxHostRoutes: 20, MaxAddressPairs: 10,
 		ML2: ML2{TenantTypes: []string{"vxlan"}, FlatNetworks: []string{"*"}, VLANs: map[string][]Range{}, VNIs: []Range{{1, 65536}},
 			GREs: []Range{{1, 65536}}, GeneveVNIs: []Range{{1, 65536}}, GeneveHeader: 30, GlobalMTU: 1500, PhysnetMTUs: map[string]int{}},
 		VXLAN:    VXLAN{Port: 8472},

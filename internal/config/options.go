@@ -41,6 +41,8 @@ in ~/.local/state.`},
 			`TCP port of the Networking API.`},
 		{section, "pagination_max_limit", "-1", read(func(c *Config) *int { return &c.PageLimit }, pageLimit),
 			`Largest page of a list; -1 is as large as asked for.`},
+		{section, "max_bulk_items", "1000", read(func(c *Config) *int { return &c.MaxBulk }, number(1, 100000)),
+			`How many ports, or whatever else, one request can create.`},
 		{section, "base_mac", "fa:16:3e:00:00:00", read(func(c *Config) *weft.MAC { return &c.BaseMAC }, baseMAC),
 			`What the MAC addresses of ports begin with: three octets, or four if the fourth
 is not 00. The rest is drawn at random.`},
@@ -82,6 +84,9 @@ func apis() []option {
 		{"database", "connection", "", read(func(c *Config) *string { return &c.Database }, orNone(databaseURL)),
 			`Where everything is kept: postgresql://USER:PASSWORD@HOST/NAME, or
 sqlite:FILE. Empty: an SQLite database in the state folder.`},
+		{"oslo_middleware", "max_request_body_size", "1048576", read(func(c *Config) *int { return &c.MaxBody }, number(114688, 64<<20)),
+			`Bytes of the largest request. Requests that are under way at once take some 64
+times as much memory together, whatever is in them.`},
 		{"oslo_policy", "policy_file", "", read(func(c *Config) *string { return &c.PolicyFile }, text),
 			`Rules in place of the built-in ones, in the form and under the names of
 Neutron's policy.yaml; relative to the folder of this file. Empty: none.`},

@@ -162,11 +162,7 @@ func allocate(tx *store.Tx, sn *weft.Subnet, pool *weft.SubnetPool, in SubnetReq
 	if err := checkPoolQuota(sn.ProjectID, pool, taken, length); err != nil {
 		return err
 	}
-	var used []netip.Prefix
-	for _, t := range taken {
-		used = append(used, t.CIDR)
-	}
-	free := subtract(pool.Prefixes, used)
+	free := subtract(pool.Prefixes, prefixesOf(taken))
 	if sn.CIDR.IsValid() {
 		if !slices.ContainsFunc(free, func(p netip.Prefix) bool { return covers(p, sn.CIDR) }) {
 			return allocationError("Cannot allocate requested subnet from the available set of prefixes")
@@ -226,37 +222,70 @@ func units(version, length int) float64 {
 
 func covers(p, q netip.Prefix) bool { return p.Bits() <= q.Bits() && p.Contains(q.Addr()) }
 
-// subtract is what is left of prefixes without those used, in order of address.
-func subtract(prefixes, used []netip.Prefix) []netip.Prefix {
-	left := slices.Clone(prefixes)
-	for _, u := range used {
-		var next []netip.Prefix
-		for _, p := range left {
-			next = append(next, without(p, u)...)
-		}
-		left = next
-	}
-	return sortPrefixes(left)
+// Prefixes that were made compact can be searched: they are in order of address, and
+// none lies in another.
+
+// from is the index of the first of compact prefixes at or behind an address.
+func from(compact []netip.Prefix, a netip.Addr) int {
+	i, _ := slices.BinarySearchFunc(compact, a, func(p netip.Prefix, a netip.Addr) int { return p.Addr().Compare(a) })
+	return i
 }
 
-// without is p without u: the other halves on the way from p down to u.
-func without(p, u netip.Prefix) []netip.Prefix {
-	switch {
-	case !p.Overlaps(u):
-		return []netip.Prefix{p}
-	case covers(u, p):
-		return nil
-	}
-	var out []netip.Prefix
-	for p.Bits() < u.Bits() {
-		low, high := halves(p)
-		if low.Contains(u.Addr()) {
-			out, p = append(out, high), low
-		} else {
-			out, p = append(out, low), high
-		}
+// covered reports whether one of compact prefixes covers q.
+func covered(compact []netip.Prefix, q netip.Prefix) bool {
+	i := from(compact, q.Addr())
+	return i < len(compact) && covers(compact[i], q) || i > 0 && covers(compact[i-1], q)
+}
+
+// overlaps reports whether one of compact prefixes has an address in common with q.
+func overlaps(compact []netip.Prefix, q netip.Prefix) bool {
+	i := from(compact, q.Masked().Addr())
+	return i < len(compact) && compact[i].Overlaps(q) || i > 0 && compact[i-1].Overlaps(q)
+}
+
+// overlap reports whether any prefixes have an address in common with others.
+func overlap(prefixes, others []netip.Prefix) bool {
+	c := compact(prefixes)
+	return slices.ContainsFunc(others, func(q netip.Prefix) bool { return overlaps(c, q) })
+}
+
+func prefixesOf(subnets []*weft.Subnet) []netip.Prefix {
+	out := make([]netip.Prefix, len(subnets))
+	for i, sn := range subnets {
+		out[i] = sn.CIDR
 	}
 	return out
+}
+
+// subtract is what is left of prefixes without those used, in order of address.
+func subtract(prefixes, used []netip.Prefix) []netip.Prefix {
+	var left []netip.Prefix
+	used = compact(used)
+	for _, p := range sortPrefixes(prefixes) {
+		i := from(used, p.Addr())
+		if i > 0 && covers(used[i-1], p) {
+			continue
+		}
+		j := i
+		for j < len(used) && p.Overlaps(used[j]) {
+			j++
+		}
+		left = carve(left, p, used[i:j])
+	}
+	return left
+}
+
+// carve appends p without compact prefixes that lie in it, or the one that covers it.
+func carve(left []netip.Prefix, p netip.Prefix, used []netip.Prefix) []netip.Prefix {
+	switch {
+	case len(used) == 0:
+		return append(left, p)
+	case covers(used[0], p):
+		return left
+	}
+	low, high := halves(p)
+	k := from(used, high.Addr())
+	return carve(carve(left, low, used[:k]), high, used[k:])
 }
 
 func halves(p netip.Prefix) (low, high netip.Prefix) {

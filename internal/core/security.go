@@ -114,16 +114,12 @@ func (s *Service) checkPairs(p *weft.Port) error {
 // those of the same name and version, null removes one, others stay.
 func mergeOptions(old, asked []weft.ExtraDHCPOpt) []weft.ExtraDHCPOpt {
 	out := make([]weft.ExtraDHCPOpt, 0, len(old)+len(asked))
-	replaced := func(o weft.ExtraDHCPOpt) bool {
-		for _, a := range asked {
-			if optionKey(a) == optionKey(o) {
-				return true
-			}
-		}
-		return false
+	replaced := make(map[string]bool, len(asked))
+	for _, a := range asked {
+		replaced[optionKey(a)] = true
 	}
 	for _, o := range old {
-		if !replaced(o) {
+		if !replaced[optionKey(o)] {
 			out = append(out, o)
 		}
 	}

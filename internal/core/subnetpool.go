@@ -2,7 +2,6 @@ package core
 
 import (
 	"net/netip"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -122,7 +121,7 @@ func checkScope(tx *store.Tx, p *weft.SubnetPool) error {
 	}
 	others, err := store.SubnetPools.Find(tx, store.Eq("address_scope_id", scope.ID), store.Where("t.id <> ?", p.ID))
 	return each(others, err, func(o *weft.SubnetPool) error {
-		if slices.ContainsFunc(o.Prefixes, func(q netip.Prefix) bool { return slices.ContainsFunc(p.Prefixes, q.Overlaps) }) {
+		if overlap(o.Prefixes, p.Prefixes) {
 			return weft.Errorf(weft.Conflict, "AddressScopePrefixConflict",
 				"Failed to associate address scope: subnetpools within an address scope must have unique prefixes.")
 		}
@@ -139,7 +138,7 @@ func (s *Service) UpdateSubnetPool(tx *store.Tx, old, p *weft.SubnetPool, given 
 	if given["prefixes"] {
 		p.Prefixes = compact(p.Prefixes)
 		for _, o := range old.Prefixes {
-			if !slices.ContainsFunc(p.Prefixes, func(n netip.Prefix) bool { return covers(n, o) }) {
+			if !covered(p.Prefixes, o) {
 				return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolPrefixUpdate",
 					"Illegal update to prefixes: Existing prefixes must be a subset of the new prefixes.")
 			}
@@ -214,13 +213,11 @@ func (s *Service) RemovePrefixes(tx *store.Tx, p *weft.SubnetPool, less []netip.
 	if err != nil {
 		return err
 	}
-	for _, t := range taken {
-		if slices.ContainsFunc(less, t.CIDR.Overlaps) {
-			return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolPrefixUpdate",
-				"Illegal update to prefixes: One or more the prefixes to be removed is in use by a subnet..")
-		}
+	if overlap(prefixesOf(taken), less) {
+		return weft.Errorf(weft.BadRequest, "IllegalSubnetPoolPrefixUpdate",
+			"Illegal update to prefixes: One or more the prefixes to be removed is in use by a subnet..")
 	}
-	p.Prefixes = compact(subtract(p.Prefixes, sortPrefixes(less)))
+	p.Prefixes = compact(subtract(p.Prefixes, less))
 	return store.SubnetPools.Update(tx, p)
 }
 
@@ -241,8 +238,9 @@ func (s *Service) Onboard(tx *store.Tx, p *weft.SubnetPool, networkID string) ([
 		return nil, err
 	}
 	var more []netip.Prefix
+	used := compact(prefixesOf(taken))
 	for _, sn := range subnets {
-		if slices.ContainsFunc(taken, func(t *weft.Subnet) bool { return t.CIDR.Overlaps(sn.CIDR) }) {
+		if overlaps(used, sn.CIDR) {
 			return nil, weft.Errorf(weft.BadRequest, "IllegalSubnetPoolUpdate",
 				"Illegal subnetpool update : Onboarding subnet %s: %s conflicts with allocated prefixes in subnet pool %s.", sn.ID, sn.CIDR, p.ID)
 		}

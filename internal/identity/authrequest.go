@@ -120,9 +120,15 @@ func secretText(of map[string]json.RawMessage, key string) (string, error) {
 	return s, nil
 }
 
+// maxMethods is more than there are.
+const maxMethods = 10
+
 func (a *authRequest) parseIdentity(id map[string]json.RawMessage) error {
 	if err := json.Unmarshal(id["methods"], &a.methods); err != nil || a.methods == nil {
 		return expecting("methods", "identity")
+	}
+	if len(a.methods) > maxMethods {
+		return invalid("methods", "too many methods")
 	}
 	for _, method := range a.methods {
 		var err error

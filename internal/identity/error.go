@@ -9,12 +9,11 @@ import (
 
 var statuses = map[weft.Kind]int{
 	weft.BadRequest: 400, weft.Unauthorized: 401, weft.Forbidden: 403, weft.NotFound: 404, weft.NotAllowed: 405,
-	weft.Conflict: 409, weft.NotSupported: 501, weft.Unavailable: 503,
+	weft.Conflict: 409, weft.NotSupported: 501, weft.Unavailable: 503, weft.TooLarge: 413,
 }
 
 var (
-	errTooLarge = errors.New("body too large")
-	errNoURL    = weft.Errorf(weft.NotFound, "NotFound", "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.")
+	errNoURL = weft.Errorf(weft.NotFound, "NotFound", "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.")
 )
 
 func badRequest(format string, args ...any) error {
@@ -53,8 +52,6 @@ func (q *request) refuse(err error) {
 	switch {
 	case errors.As(err, &e) && statuses[e.Kind] != 0:
 		status, message = statuses[e.Kind], e.Message
-	case errors.Is(err, errTooLarge):
-		status, message = http.StatusRequestEntityTooLarge, "Request is too large."
 	case q.ctx().Err() != nil: // the client has gone
 		status, message = http.StatusServiceUnavailable, "The client gave up."
 	default:

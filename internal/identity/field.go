@@ -18,6 +18,23 @@ type field[T any] struct {
 	set      func(*T, json.RawMessage) error // nil: given values are ignored
 	required bool
 	fixed    bool // may be given when creating only
+	items    int  // of the longest list; a field without it takes none
+}
+
+// accept takes what a client gives, unless it is too long a list.
+func (f field[T]) accept(v *T, raw json.RawMessage) error {
+	var list []json.RawMessage
+	isList := json.Unmarshal(raw, &list) == nil && list != nil
+	if isList && f.items > 0 && len(list) > f.items {
+		return invalid(f.name, "%s is too long", repr(raw))
+	}
+	if err := f.set(v, raw); err != nil {
+		return err
+	}
+	if isList && f.items == 0 {
+		return invalid(f.name, "%s is an array", repr(raw))
+	}
+	return nil
 }
 
 func (f field[T]) require() field[T] { f.required = true; return f }
@@ -96,9 +113,16 @@ func options[T any](at func(*T) *weft.Extra) field[T] {
 		}}
 }
 
+// The longest lists. That of tags is Keystone's.
+const (
+	maxTags  = 80
+	maxRoles = 100 // of an application credential
+	maxRules = 100
+)
+
 // tags is a list of different short texts.
 func tags[T any](at func(*T) *weft.List[string]) field[T] {
-	return field[T]{name: "tags",
+	return field[T]{name: "tags", items: maxTags,
 		get: func(v *T) any { return *at(v) },
 		set: func(v *T, raw json.RawMessage) error {
 			var list []string
@@ -112,9 +136,6 @@ func tags[T any](at func(*T) *weft.List[string]) field[T] {
 			}
 			slices.Sort(list)
 			*at(v) = slices.Compact(list)
-			if len(*at(v)) > 80 {
-				return invalid("tags", "too many tags")
-			}
 			return nil
 		}}
 }

@@ -3,8 +3,8 @@ package identity
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,6 +27,8 @@ type request struct {
 	id    string
 	grant *grant // of X-Auth-Token; nil where none is needed
 	query url.Values
+
+	release func() // gives back what the body takes
 }
 
 func (q *request) ctx() context.Context { return q.r.Context() }
@@ -90,15 +92,25 @@ func (q *request) body(key string) (map[string]json.RawMessage, error) {
 }
 
 func (q *request) rawBody() ([]byte, error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, errTooLarge
-	}
+	b, err := q.s.bodies.Read(q.r, q.source(), maxBody)
 	if err != nil {
-		return nil, badRequest("The request body could not be read.")
+		return nil, err
 	}
-	return raw, nil
+	q.release = b.Release
+	return b.Text, nil
+}
+
+// source is on whose behalf a request is: a user's, or, before anybody knows whose, an
+// address's.
+func (q *request) source() string {
+	if q.grant != nil {
+		return q.grant.userID
+	}
+	host, _, err := net.SplitHostPort(q.r.RemoteAddr)
+	if err != nil {
+		return q.r.RemoteAddr
+	}
+	return host
 }
 
 // reply answers with a JSON document.
@@ -204,7 +216,8 @@ func (r *recorder) WriteHeader(status int) {
 
 func (m router) handle(w http.ResponseWriter, r *http.Request, needToken bool, h handler) {
 	start, rec := m.s.now(), &recorder{ResponseWriter: w}
-	q := &request{s: m.s, w: rec, r: r, id: "req-" + uuid.NewString(), query: r.URL.Query()}
+	q := &request{s: m.s, w: rec, r: r, id: "req-" + uuid.NewString(), query: r.URL.Query(), release: func() {}}
+	defer func() { q.release() }()
 	w.Header().Set("X-Openstack-Request-Id", q.id)
 	w.Header().Set("Vary", "X-Auth-Token")
 	err := q.sane()

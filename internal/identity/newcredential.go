@@ -59,20 +59,8 @@ func (q *request) parseCredential(in map[string]json.RawMessage) (*newCredential
 	type T = newCredential
 	var rest weft.Extra
 	rs := &resource[T]{
-		fields: []field[T]{
-			name("name", 255, func(n *T) *string { return &n.credential.Name }).require(),
-			ref("description", func(n *T) *weft.ID { return &n.credential.Description }),
-			{name: "unrestricted", set: func(n *T, raw json.RawMessage) error {
-				n.credential.Unrestricted = new(bool)
-				return flag("unrestricted", func(b *bool) *bool { return b }).set(n.credential.Unrestricted, raw)
-			}},
-			{name: "expires_at", set: q.setExpiry},
-			{name: "secret", set: func(n *T, raw json.RawMessage) (err error) { n.secret, err = passwordIn(raw); return err }},
-			{name: "roles", set: setRoles},
-			{name: "access_rules", set: setRules},
-			{name: "user_id"}, {name: "project_id"}, {name: "system"}, // the caller's, whatever is given
-		},
-		extra: func(*T) *weft.Extra { return &rest },
+		fields: q.credentialFields(),
+		extra:  func(*T) *weft.Extra { return &rest },
 	}
 	n := new(T)
 	if err := rs.decode(n, in, true); err != nil {
@@ -83,6 +71,23 @@ func (q *request) parseCredential(in map[string]json.RawMessage) (*newCredential
 	}
 	n.credential.ID, n.credential.UserID, n.credential.ProjectID = newID(), q.grant.userID, q.grant.project.ID
 	return n, nil
+}
+
+func (q *request) credentialFields() []field[newCredential] {
+	type T = newCredential
+	return []field[T]{
+		name("name", 255, func(n *T) *string { return &n.credential.Name }).require(),
+		ref("description", func(n *T) *weft.ID { return &n.credential.Description }),
+		{name: "unrestricted", set: func(n *T, raw json.RawMessage) error {
+			n.credential.Unrestricted = new(bool)
+			return flag("unrestricted", func(b *bool) *bool { return b }).set(n.credential.Unrestricted, raw)
+		}},
+		{name: "expires_at", set: q.setExpiry},
+		{name: "secret", set: func(n *T, raw json.RawMessage) (err error) { n.secret, err = passwordIn(raw); return err }},
+		{name: "roles", items: maxRoles, set: setRoles},
+		{name: "access_rules", items: maxRules, set: setRules},
+		{name: "user_id"}, {name: "project_id"}, {name: "system"}, // the caller's, whatever is given
+	}
 }
 
 func (q *request) setExpiry(n *newCredential, raw json.RawMessage) error {

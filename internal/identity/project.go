@@ -207,7 +207,7 @@ func (m router) projects() {
 			return err
 		}
 		return q.retag("update_project_tags", http.StatusOK, func(p *weft.Project) error {
-			return tags(func(p *weft.Project) *weft.List[string] { return &p.Tags }).set(p, in)
+			return tags(func(p *weft.Project) *weft.List[string] { return &p.Tags }).accept(p, in)
 		})
 	})
 	m.closed("DELETE "+path, func(q *request) error {
@@ -234,6 +234,9 @@ func addTag(p *weft.Project, tag string) error {
 		return err
 	}
 	if !slices.Contains(p.Tags, tag) {
+		if len(p.Tags) >= maxTags {
+			return invalid("tags", "too many tags")
+		}
 		p.Tags = append(p.Tags, tag)
 		slices.Sort(p.Tags)
 	}

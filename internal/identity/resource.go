@@ -288,7 +288,7 @@ func (rs *resource[T]) decode(v *T, in map[string]json.RawMessage, creating bool
 			continue
 		}
 		if f.set != nil {
-			if err := f.set(v, raw); err != nil {
+			if err := f.accept(v, raw); err != nil {
 				return err
 			}
 		}

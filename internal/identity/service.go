@@ -13,6 +13,7 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/authtoken"
+	"github.com/weftnet/weft/internal/body"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -24,6 +25,7 @@ type Config struct {
 	PasswordCost int              // of bcrypt; 0 is its default
 	CacheSize    int              // how many tokens are remembered; 0 is 4096
 	Now          func() time.Time // for tests; nil is the wall clock
+	Bodies       *body.Reader     // nil: one with the default limits
 }
 
 // Service issues and judges tokens and keeps users, projects and the rest.
@@ -35,6 +37,7 @@ type Service struct {
 	sealer *sealer
 	vault  *vault
 	cache  *cache
+	bodies *body.Reader
 }
 
 // New makes a service on a database, and in a new database the key that seals
@@ -46,12 +49,15 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Bodies == nil {
+		c.Bodies = body.NewReader(body.Defaults())
+	}
 	sealer, err := loadSealer(ctx, c.DB)
 	if err != nil {
 		return nil, fmt.Errorf("loading the keys of tokens: %w", err)
 	}
 	return &Service{
-		db: c.DB, log: c.Log, now: c.Now, sealer: sealer,
+		db: c.DB, log: c.Log, now: c.Now, sealer: sealer, bodies: c.Bodies,
 		ttl:   orElse(c.TokenTTL, time.Hour),
 		vault: newVault(orElse(c.PasswordCost, bcrypt.DefaultCost)),
 		cache: newCache(orElse(c.CacheSize, 4096)),

@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -82,11 +83,19 @@ type assignment struct {
 	finder
 	rq     Request
 	usable []*weft.Subnet // those that ports of this owner may use, best first
+	byID   map[string]*weft.Subnet
+	held   map[netip.Addr][]weft.FixedIP // of Old, by address: one, but for the same in several subnets
 	ips    []weft.FixedIP
 }
 
 func newAssignment(tx *store.Tx, rq Request) *assignment {
-	a := &assignment{rq: rq, usable: serving(rq.Subnets, rq.Owner)}
+	a := &assignment{rq: rq, usable: serving(rq.Subnets, rq.Owner), byID: map[string]*weft.Subnet{}, held: map[netip.Addr][]weft.FixedIP{}}
+	for _, sn := range a.usable {
+		a.byID[sn.ID] = sn
+	}
+	for _, old := range rq.Old {
+		a.held[old.IPAddress] = append(a.held[old.IPAddress], old)
+	}
 	a.finder = finder{tx: tx, lowest: rq.Owner == weft.OwnerDHCP, pending: map[weft.FixedIP]bool{}}
 	return a
 }
@@ -114,14 +123,7 @@ func serving(subnets []*weft.Subnet, owner string) []*weft.Subnet {
 	return append(special, general...)
 }
 
-func (a *assignment) subnet(id string) *weft.Subnet {
-	for _, sn := range a.usable {
-		if sn.ID == id {
-			return sn
-		}
-	}
-	return nil
-}
+func (a *assignment) subnet(id string) *weft.Subnet { return a.byID[id] }
 
 func (a *assignment) take(f weft.FixedIP) {
 	if !a.pending[f] {
@@ -212,8 +214,8 @@ func (a *assignment) mustSubnet(id string) (*weft.Subnet, error) {
 
 // named takes an address asked for by name, which the port may have already.
 func (a *assignment) named(ip weft.FixedIP) error {
-	for _, old := range a.rq.Old {
-		if old.IPAddress == ip.IPAddress && (ip.SubnetID == "" || ip.SubnetID == old.SubnetID) {
+	for _, old := range a.held[ip.IPAddress] {
+		if ip.SubnetID == "" || ip.SubnetID == old.SubnetID {
 			if !a.derived(old) { // derive knows better, the MAC may have changed
 				a.take(old)
 			}
@@ -299,22 +301,20 @@ func (a *assignment) match(asked []weft.FixedIP) []weft.FixedIP {
 	used := map[weft.FixedIP]bool{}
 	for _, ip := range asked {
 		if ip.IPAddress.IsValid() {
-			for _, old := range a.rq.Old {
-				if old.IPAddress == ip.IPAddress {
-					used[old] = true
-				}
+			for _, old := range a.held[ip.IPAddress] {
+				used[old] = true
 			}
 		}
 	}
-	for i, ip := range out {
-		if ip.IPAddress.IsValid() {
-			continue
+	left := map[string][]weft.FixedIP{} // by subnet, what no entry has taken
+	for _, old := range a.rq.Old {
+		if !used[old] && !a.derived(old) {
+			left[old.SubnetID] = append(left[old.SubnetID], old)
 		}
-		for _, old := range a.rq.Old {
-			if old.SubnetID == ip.SubnetID && !used[old] && !a.derived(old) {
-				used[old], out[i] = true, old
-				break
-			}
+	}
+	for i, ip := range out {
+		if there := left[ip.SubnetID]; !ip.IPAddress.IsValid() && len(there) > 0 {
+			out[i], left[ip.SubnetID] = there[0], there[1:]
 		}
 	}
 	return out

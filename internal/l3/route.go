@@ -51,8 +51,10 @@ func invalidRoutes(r *weft.Router, reason string) error {
 // returns the router as stored. Errors: those of UpdateRouter about routes.
 func (s *Service) AddExtraRoutes(tx *store.Tx, r *weft.Router, routes []weft.Route) (*weft.Router, error) {
 	changed := weft.Clone(r)
+	has := routeSet(changed.Routes)
 	for _, route := range routes {
-		if !slices.Contains(changed.Routes, route) {
+		if !has[route] {
+			has[route] = true
 			changed.Routes = append(changed.Routes, route)
 		}
 	}
@@ -63,6 +65,15 @@ func (s *Service) AddExtraRoutes(tx *store.Tx, r *weft.Router, routes []weft.Rou
 // error. It returns the router as stored.
 func (s *Service) RemoveExtraRoutes(tx *store.Tx, r *weft.Router, routes []weft.Route) (*weft.Router, error) {
 	changed := weft.Clone(r)
-	changed.Routes = slices.DeleteFunc(changed.Routes, func(route weft.Route) bool { return slices.Contains(routes, route) })
+	less := routeSet(routes)
+	changed.Routes = slices.DeleteFunc(changed.Routes, func(route weft.Route) bool { return less[route] })
 	return changed, s.UpdateRouter(tx, r, changed, weft.Given{"routes": true})
+}
+
+func routeSet(routes []weft.Route) map[weft.Route]bool {
+	set := make(map[weft.Route]bool, len(routes))
+	for _, route := range routes {
+		set[route] = true
+	}
+	return set
 }

@@ -172,6 +172,34 @@ func referencesOf(list []check) []*reference {
 	return out
 }
 
+// ever is the outcome for a caller whose target can be any.
+func ever(c check, who *weft.Caller) outcome {
+	switch c := c.(type) {
+	case always, role:
+		return c.eval(who, nil)
+	case *reference:
+		if c.rule == nil || c.rule.cyclic {
+			return undefined
+		}
+		return ever(c.rule.check, who)
+	case not:
+		return ever(c.check, who).not()
+	case anyOf:
+		best := no
+		for _, x := range c {
+			best = max(best, ever(x, who))
+		}
+		return best
+	case allOf:
+		worst := yes
+		for _, x := range c {
+			worst = min(worst, ever(x, who))
+		}
+		return worst
+	}
+	return undefined
+}
+
 // forAdmin is the outcome for an admin of whom, and of whose target, nothing else
 // is known.
 func forAdmin(c check) outcome {

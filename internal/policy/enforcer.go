@@ -148,6 +148,15 @@ func (e *Enforcer) Allow(rule string, c *weft.Caller, target Target) bool {
 	return r.eval(c, target) == yes
 }
 
+// Possible reports whether there can be a target for which the rule admits the caller.
+func (e *Enforcer) Possible(rule string, c *weft.Caller) bool {
+	r := e.rules[rule]
+	if r == nil || c == nil || r.cyclic {
+		return false
+	}
+	return r.admin && c.IsAdmin() || ever(r.check, c) != no
+}
+
 // Has reports whether there is a rule of the name.
 func (e *Enforcer) Has(rule string) bool { return e.rules[rule] != nil }
 

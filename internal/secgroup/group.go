@@ -140,8 +140,10 @@ func deleteRulesOf(tx *store.Tx, id string) error {
 		return err
 	}
 	var others []string
+	seen := map[string]bool{id: true}
 	for _, r := range rules {
-		if r.SecurityGroupID != id && !slices.Contains(others, r.SecurityGroupID) {
+		if !seen[r.SecurityGroupID] {
+			seen[r.SecurityGroupID] = true
 			others = append(others, r.SecurityGroupID)
 		}
 		if err := store.SecurityGroupRules.Delete(tx, r); err != nil {

@@ -1,8 +1,6 @@
 package trunk
 
 import (
-	"slices"
-
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
 )
@@ -38,15 +36,17 @@ func checkSubPorts(tx *store.Tx, parent *weft.Port, asked []SubPortRequest) ([]w
 		return nil, err
 	}
 	var out []weft.SubPort
+	used := make(map[weft.Tag]bool, len(asked))
 	for _, a := range asked {
 		sp, err := checkSubPort(tx, parent, trunk.MTU, networks[a.PortID], a)
 		if err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(out, sp.SameTag) {
+		if used[sp.Tag()] {
 			return nil, weft.Errorf(weft.Conflict, "DuplicateSubPort", "segmentation_type %s and segmentation_id %d already in use on trunk %s.",
 				sp.SegmentationType, sp.SegmentationID, parent.ID)
 		}
+		used[sp.Tag()] = true
 		out = append(out, sp)
 	}
 	return out, nil

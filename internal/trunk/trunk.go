@@ -117,8 +117,12 @@ func (s *Service) AddSubPorts(tx *store.Tx, t *weft.Trunk, asked []SubPortReques
 		return weft.Errorf(weft.Conflict, "TrunkInErrorState",
 			"Trunk %s is in error state. Attempt to resolve the error condition before proceeding.", t.ID)
 	}
+	used := make(map[weft.Tag]bool, len(t.SubPorts))
+	for _, sp := range t.SubPorts {
+		used[sp.Tag()] = true
+	}
 	for _, m := range more {
-		if slices.ContainsFunc(t.SubPorts, m.SameTag) {
+		if used[m.Tag()] {
 			return weft.Errorf(weft.Conflict, "DuplicateSubPort", "segmentation_type %s and segmentation_id %d already in use on trunk %s.",
 				m.SegmentationType, m.SegmentationID, t.ID)
 		}
@@ -134,15 +138,20 @@ func (s *Service) AddSubPorts(tx *store.Tx, t *weft.Trunk, asked []SubPortReques
 // RemoveSubPorts takes ports out of a trunk; SubPortNotFound for one that is not
 // in it.
 func (s *Service) RemoveSubPorts(tx *store.Tx, t *weft.Trunk, ids []string) error {
+	has := make(map[string]weft.SubPort, len(t.SubPorts))
+	for _, sp := range t.SubPorts {
+		has[sp.PortID] = sp
+	}
 	var gone []weft.SubPort
 	for _, id := range ids {
-		i := slices.IndexFunc(t.SubPorts, func(sp weft.SubPort) bool { return sp.PortID == id })
-		if i < 0 {
+		sp, ok := has[id]
+		if !ok {
 			return weft.Errorf(weft.NotFound, "SubPortNotFound", "SubPort %s on trunk %s could not be found.", id, t.ID)
 		}
-		gone = append(gone, t.SubPorts[i])
-		t.SubPorts = slices.Delete(t.SubPorts, i, i+1)
+		gone = append(gone, sp)
+		delete(has, id)
 	}
+	t.SubPorts = slices.DeleteFunc(t.SubPorts, func(sp weft.SubPort) bool { _, stays := has[sp.PortID]; return !stays })
 	parent, err := store.Ports.Get(tx, t.PortID)
 	if err != nil {
 		return err
