@@ -502,12 +502,15 @@ func hostRule(r *weft.SecurityGroupRule) host.Rule {
 }
 
 // protocols are the IANA numbers of the names that rules may use.
-var protocols = map[string]int{"ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "igmp": 2, "ip": 0, "ipip": 4,
+var protocols = map[string]int{"ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "hopopt": 0, "icmp": 1, "igmp": 2, "ipip": 4,
 	"ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "icmpv6": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89,
 	"pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112}
 
+// protocol is the number of a protocol, or -1 for any. Of the names of number 0 only
+// "hopopt" means that header; for a rule the number is any protocol, as for iptables.
 func protocol(name string) int {
-	if name == "" {
+	switch name {
+	case "", "ip", "0":
 		return -1
 	}
 	if n, ok := protocols[name]; ok {

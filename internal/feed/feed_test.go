@@ -124,6 +124,39 @@ func TestState(t *testing.T) {
 	}
 }
 
+// A rule's protocol may be named or numbered; number 0 is any, as "ip" is.
+func TestProtocols(t *testing.T) {
+	for name, want := range map[string]int{"": -1, "0": -1, "ip": -1, "hopopt": 0, "1": 1, "icmp": 1, "6": 6, "tcp": 6, "icmpv6": 58, "ipv6-icmp": 58,
+		"58": 58, "vrrp": 112, "255": 255} {
+		r := hostRule(&weft.SecurityGroupRule{Protocol: weft.ID(name)})
+		if r.Protocol != want {
+			t.Errorf("protocol %q is %d, want %d", name, r.Protocol, want)
+		}
+	}
+}
+
+// A subnet is routed by a router at its gateway's address, not by one beside it.
+func TestRouted(t *testing.T) {
+	c := newCloud(t)
+	attach := func(id, addr string) func(*store.Tx) {
+		return func(tx *store.Tx) { insert(t, tx, store.Ports, port(id, "h1", weft.OwnerRouterInterface, addr)) }
+	}
+	for _, x := range []struct {
+		what   string
+		change func(*store.Tx)
+		want   bool
+	}{
+		{"alone", func(*store.Tx) {}, false},
+		{"with a router beside the gateway", attach("beside", "10.0.0.3"), false},
+		{"with a router as the gateway", attach("gateway", "10.0.0.1"), true},
+	} {
+		c.write(t, x.change)
+		if got := state(t, c.feed("h1")).Networks[0].Subnets[0].Routed; got != x.want {
+			t.Errorf("%s it is routed: %v", x.what, got)
+		}
+	}
+}
+
 // What an address group holds comes with the rules that name it, and when it changes.
 func TestAddressGroups(t *testing.T) {
 	c := newCloud(t)

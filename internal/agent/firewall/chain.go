@@ -42,6 +42,8 @@ func baseChains() []nft.Chain {
 			{nft.InSet("tohost", nft.IIF, nft.EtherDaddr), nft.MarkReplace(markZone|markTracked, markTracked)},
 			// An answer of a port without state to one with.
 			{hasBits(markStateless), nft.InSet("stateful", nft.EtherDaddr), nft.MarkOr(markTracked)},
+			// And what comes to one without: the answer to what was not tracked.
+			{nft.InSet("tostateless", nft.IIF, nft.EtherDaddr), nft.MarkOr(markStateless)},
 			{fromPort, nft.Jump("spoof")}}},
 		// To the host itself, and nobody else's rules to ask.
 		{Name: "input", Hook: hook(nftables.ChainHookInput, atFilter), Rules: []nft.Rule{
@@ -105,7 +107,7 @@ func egress() nft.Chain {
 		{isIPv6, udp, nft.SPort.Eq(547), nft.DPort.Eq(546), nft.Drop},
 		{isIPv6, udp, nft.SPort.Eq(546), nft.DPort.Eq(547), nft.Return},
 		{established, nft.Return},
-		{hasBits(markInvalid), nft.Drop},
+		{hasBits(markInvalid), nft.NotInSet("stateless", nft.IIF), nft.Drop},
 		{nft.VMap("out", nft.IIF)},
 		{nft.Drop}}}
 }
@@ -119,7 +121,7 @@ func ingress() nft.Chain {
 		icmp(mldQuery), icmp(routerAdvert), icmp(neighbourSolicit), icmp(neighbourAdvert),
 		{isIPv4, udp, nft.SPort.Eq(67), nft.DPort.Eq(68), nft.Accept},
 		{isIPv6, udp, nft.SPort.Eq(547), nft.DPort.Eq(546), nft.Accept},
-		{hasBits(markInvalid), nft.Drop},
+		{hasBits(markInvalid), nft.NotInSet("stateless", nft.OIF), nft.Drop},
 		{nft.VMap("in", nft.OIF)},
 		{nft.Drop}}}
 }

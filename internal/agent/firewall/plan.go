@@ -78,18 +78,30 @@ func planFilter(s *host.State, at site) nft.Table {
 	for _, d := range taps(s) {
 		f.taps.add(nft.Name(d.name))
 	}
-	stateless := statelessGroups(s)
+	stateless, macs := statelessGroups(s), map[string][]weft.MAC{} // by network
 	for i := range s.Ports {
-		f.asker(&s.Ports[i])
-		if filtered(&s.Ports[i]) {
-			f.port(&s.Ports[i], anyOf(s.Ports[i].Groups, stateless))
+		p := &s.Ports[i]
+		f.asker(p)
+		if !filtered(p) {
+			continue
+		}
+		f.port(p, anyOf(p.Groups, stateless))
+		if anyOf(p.Groups, stateless) {
+			macs[p.NetworkID] = append(macs[p.NetworkID], p.MAC)
+		}
+	}
+	for _, d := range devices(s, at.physnets) {
+		for _, mac := range macs[d.network] {
+			if !d.port {
+				f.tostateless.add(nft.Name(d.name), nft.MAC(mac))
+			}
 		}
 	}
 	f.chains()
 	t := nft.Table{Family: nft.Bridge, Name: filterTable, Chains: append(baseChains(), spoofChains()...)}
 	t.Chains = append(t.Chains, f.arp, f.nd, f.ip4, f.ip6, egress(), ingress())
 	t.Chains = append(t.Chains, f.combo...)
-	for _, s := range []*set{&f.taps, &f.askers, &f.zones, &f.tohost, &f.nohost, &f.filtered, &f.stateful, &f.stateless, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
+	for _, s := range []*set{&f.taps, &f.askers, &f.zones, &f.tohost, &f.tostateless, &f.nohost, &f.filtered, &f.stateful, &f.stateless, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
 		t.Sets = append(t.Sets, s.Set)
 	}
 	t.Sets = append(t.Sets, f.members...)
@@ -116,7 +128,7 @@ type filter struct {
 	state    *host.State
 	compiler *compiler
 
-	taps, askers, zones, tohost, nohost, filtered, stateful, stateless, macs, macOnly, senders4, senders6, out, in set
+	taps, askers, zones, tohost, tostateless, nohost, filtered, stateful, stateless, macs, macOnly, senders4, senders6, out, in set
 
 	arp, nd, ip4, ip6 nft.Chain // senders that are prefixes
 
@@ -128,24 +140,25 @@ type filter struct {
 func newFilter(s *host.State) *filter {
 	return &filter{
 		state: s, compiler: newCompiler(s), combos: map[string][]string{},
-		taps:      newSet("taps", nft.IfName),
-		askers:    newSet("askers", nft.IfName, nft.Ether, nft.IPv4),
-		zones:     newMap("zones", &lookupMark),
-		tohost:    newSet("tohost", nft.IfName, nft.Ether),
-		nohost:    newSet("nohost", nft.IfName),
-		filtered:  newSet("filtered", nft.IfName),
-		stateful:  newSet("stateful", nft.Ether),
-		stateless: newSet("stateless", nft.IfName),
-		macs:      newSet("macs", nft.IfName, nft.Ether),
-		macOnly:   newSet("maconly", nft.IfName),
-		senders4:  newSet("senders4", nft.IfName, nft.Ether, nft.IPv4),
-		senders6:  newSet("senders6", nft.IfName, nft.Ether, nft.IPv6),
-		out:       newMap("out", &lookupVerdict),
-		in:        newMap("in", &lookupVerdict),
-		arp:       nft.Chain{Name: "pairs-arp"},
-		nd:        nft.Chain{Name: "pairs-nd"},
-		ip4:       nft.Chain{Name: "pairs-ip4"},
-		ip6:       nft.Chain{Name: "pairs-ip6"},
+		taps:        newSet("taps", nft.IfName),
+		askers:      newSet("askers", nft.IfName, nft.Ether, nft.IPv4),
+		zones:       newMap("zones", &lookupMark),
+		tohost:      newSet("tohost", nft.IfName, nft.Ether),
+		tostateless: newSet("tostateless", nft.IfName, nft.Ether),
+		nohost:      newSet("nohost", nft.IfName),
+		filtered:    newSet("filtered", nft.IfName),
+		stateful:    newSet("stateful", nft.Ether),
+		stateless:   newSet("stateless", nft.IfName),
+		macs:        newSet("macs", nft.IfName, nft.Ether),
+		macOnly:     newSet("maconly", nft.IfName),
+		senders4:    newSet("senders4", nft.IfName, nft.Ether, nft.IPv4),
+		senders6:    newSet("senders6", nft.IfName, nft.Ether, nft.IPv6),
+		out:         newMap("out", &lookupVerdict),
+		in:          newMap("in", &lookupVerdict),
+		arp:         nft.Chain{Name: "pairs-arp"},
+		nd:          nft.Chain{Name: "pairs-nd"},
+		ip4:         nft.Chain{Name: "pairs-ip4"},
+		ip6:         nft.Chain{Name: "pairs-ip6"},
 	}
 }
 

@@ -33,12 +33,15 @@ func (bridgeTracker) add(filter nft.Table) []nft.Table {
 	return []nft.Table{filter}
 }
 
-// trackChains choose the zone at the given priority, which is before tracking.
+// trackChains choose the zone at the given priority, which is before tracking. Without
+// state nothing is tracked but fragments: it is tracking that has them put together,
+// each zone its own, and else only the first would have the ports that rules are about.
 func trackChains(priority int32) []nft.Chain {
 	untracked := nft.MarkBits(markTagMask|markStateless|markTracked, markTag|markStateless)
 	return []nft.Chain{
 		{Name: "raw", Hook: hook(nftables.ChainHookPrerouting, priority), Rules: []nft.Rule{
-			{untracked, nft.NoTrack, nft.Return},
+			{untracked, nft.L3Proto.Eq(etherIPv4), nft.IPFragment.LastBits(14, 0), nft.NoTrack, nft.Return},
+			{untracked, nft.L3Proto.Eq(etherIPv6), nft.IP6Whole, nft.NoTrack, nft.Return},
 			{tagged, nft.ZoneFromMark()}}},
 		{Name: "state", Hook: hook(nftables.ChainHookPrerouting, afterTracking), Rules: []nft.Rule{
 			{tagged, nft.CtState(nft.Established | nft.Related), nft.CtMarkIsNot(cutMark), nft.MarkOr(markEstablished)},

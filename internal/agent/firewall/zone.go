@@ -75,6 +75,7 @@ func filtered(p *host.Port) bool { return p.PortSecurity && !p.Trusted }
 // device is an interface on a network's bridge.
 type device struct {
 	name, network string
+	port          bool // an instance's
 	stateless     bool
 }
 
@@ -111,7 +112,7 @@ func allDevices(s *host.State, physnets map[string]string) []device {
 	for i := range s.Networks {
 		n := &s.Networks[i]
 		if name := uplink(n.Segment, physnets); name != "" {
-			out = append(out, device{name, n.ID, false})
+			out = append(out, device{name: name, network: n.ID})
 		}
 	}
 	return append(out, taps(s)...)
@@ -120,24 +121,24 @@ func allDevices(s *host.State, physnets map[string]string) []device {
 // taps is what of this host belongs on the bridges: of services, routers and instances.
 func taps(s *host.State) []device {
 	var out []device
-	add := func(network, name string, stateless bool) { out = append(out, device{name, network, stateless}) }
+	add := func(network, port string) { out = append(out, device{name: host.TapName(port), network: network}) }
 	for i := range s.Networks {
 		if n := &s.Networks[i]; n.DHCP != nil {
-			add(n.ID, host.TapName(n.DHCP.PortID), false)
+			add(n.ID, n.DHCP.PortID)
 		}
 	}
 	for i := range s.Routers {
 		for _, p := range s.Routers[i].Interfaces {
-			add(p.NetworkID, host.TapName(p.PortID), false)
+			add(p.NetworkID, p.PortID)
 		}
 		for _, g := range s.Routers[i].Gateways() {
-			add(g.NetworkID, host.TapName(g.PortID), false)
+			add(g.NetworkID, g.PortID)
 		}
 	}
 	stateless := statelessGroups(s)
 	for i := range s.Ports {
 		p := &s.Ports[i]
-		add(p.NetworkID, host.TapName(p.ID), filtered(p) && anyOf(p.Groups, stateless))
+		out = append(out, device{host.TapName(p.ID), p.NetworkID, true, filtered(p) && anyOf(p.Groups, stateless)})
 	}
 	return out
 }

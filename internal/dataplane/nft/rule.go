@@ -49,6 +49,7 @@ var (
 	ARPSHA     = payload("arp saddr ether", expr.PayloadBaseNetworkHeader, 8, 6)
 	ARPSPA     = payload("arp saddr ip", expr.PayloadBaseNetworkHeader, 14, 4)
 	ARPFormat  = payload("arp htype . ptype . hlen . plen", expr.PayloadBaseNetworkHeader, 0, 6)
+	IPFragment = payload("ip frag-off", expr.PayloadBaseNetworkHeader, 6, 2) // flags and offset
 	IPSaddr    = payload("ip saddr", expr.PayloadBaseNetworkHeader, 12, 4)
 	IPDaddr    = payload("ip daddr", expr.PayloadBaseNetworkHeader, 16, 4)
 	IP6Saddr   = payload("ip6 saddr", expr.PayloadBaseNetworkHeader, 8, 16)
@@ -214,6 +215,11 @@ func ZoneFromMark() Part {
 
 // NoTrack keeps a packet out of connection tracking.
 var NoTrack = Part{"notrack", []expr.Any{&expr.Notrack{}}}
+
+// IP6Whole matches IPv6 packets that are no fragments.
+var IP6Whole = Part{"exthdr frag missing", []expr.Any{
+	&expr.Exthdr{DestRegister: 1, Type: unix.IPPROTO_FRAGMENT, Len: 1, Flags: unix.NFT_EXTHDR_F_PRESENT, Op: expr.ExthdrOpIpv6},
+	&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{0}}}}
 
 // Connection states.
 const (
