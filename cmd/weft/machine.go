@@ -16,6 +16,7 @@ import (
 	"github.com/weftnet/weft/internal/agent/l2"
 	"github.com/weftnet/weft/internal/agent/l3"
 	"github.com/weftnet/weft/internal/agent/metadata"
+	"github.com/weftnet/weft/internal/agent/neighbours"
 	"github.com/weftnet/weft/internal/agent/outside"
 	"github.com/weftnet/weft/internal/agent/qos"
 	"github.com/weftnet/weft/internal/api"
@@ -135,6 +136,7 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 	}
 	d := dhcp.New(m.log, dhcp.Settings{})
 	r := l3.New(m.log, root)
+	near := neighbours.New(m.log)
 	fw := firewall.New(m.log, physnets)
 	m.closers = append(m.closers, meta.Close, d.Close, r.Close)
 	limits := qos.New(m.log, fw.Tables())
@@ -144,6 +146,9 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 		}},
 		{Name: "dhcp", Converge: dhcpModule(d)},
 		{Name: "routers", Converge: routerModule(r)},
+		{Name: "neighbours", Converge: func(ctx context.Context, s *host.State) (agent.Result, error) {
+			return agent.Result{}, near.Converge(ctx, s)
+		}},
 		{Name: "metadata", Converge: func(ctx context.Context, s *host.State) (agent.Result, error) {
 			return agent.Result{}, meta.Converge(ctx, s)
 		}},

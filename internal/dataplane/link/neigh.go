@@ -19,7 +19,7 @@ type Forward struct {
 	Remote netip.Addr
 }
 
-// Neighbour is a permanent entry of the neighbour table: Addr is at MAC.
+// Neighbour is an entry of the neighbour table: Addr is at MAC.
 type Neighbour struct {
 	Addr netip.Addr
 	MAC  weft.MAC
@@ -43,10 +43,20 @@ func (h *Handle) Forwards() (map[int][]Forward, error) {
 // Neighbours is the permanent neighbours of the namespace, by index of the
 // interface they are on.
 func (h *Handle) Neighbours() (map[int][]Neighbour, error) {
+	return h.neighboursThat(func(n neighEntry) bool { return n.state&unix.NUD_PERMANENT != 0 })
+}
+
+// Learned is the neighbours that the namespace has found out, by index of the
+// interface they are on.
+func (h *Handle) Learned() (map[int][]Neighbour, error) {
+	return h.neighboursThat(func(n neighEntry) bool { return n.state&(unix.NUD_PERMANENT|unix.NUD_NOARP) == 0 && !n.mac.IsZero() })
+}
+
+func (h *Handle) neighboursThat(are func(neighEntry) bool) (map[int][]Neighbour, error) {
 	out := map[int][]Neighbour{}
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		err := h.neighbours(neighHead{family: family}, func(n neighEntry) {
-			if n.state&unix.NUD_PERMANENT != 0 {
+			if are(n) {
 				out[n.index] = append(out[n.index], Neighbour{n.addr, n.mac})
 			}
 		})
