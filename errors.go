@@ -37,6 +37,8 @@ type Error struct {
 	Message  string
 	Detail   string
 	Blockers []Blocker
+
+	RetryAfter int // in how many seconds to try again; 0: nobody knows
 }
 
 // Blocker is a noun that stands in the way. Whether the caller may know of it is for
@@ -78,6 +80,12 @@ func shortened(s string, limit int) string {
 		}
 	}
 	return s
+}
+
+// Away is the refusal of a request that cannot be served now but may be soon, as when
+// the database is away.
+func Away() *Error {
+	return &Error{Kind: Unavailable, Type: "ServiceUnavailable", Message: "The service is unavailable.", RetryAfter: 2}
 }
 
 // BlockedBy adds what stands in the way.

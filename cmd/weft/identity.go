@@ -73,28 +73,77 @@ func (m *machine) identifyHere(ctx context.Context) (authtoken.Source, error) {
 		return nil, err
 	}
 	m.identity, m.follow = own, own.Run
-	passwords, lost, err := m.dir.passwords()
-	if err != nil {
+	if err := m.bootstrap(ctx, own); err != nil {
 		return nil, err
+	}
+	return own, nil
+}
+
+// bootstrap fills a new database with users and a catalogue and keeps clouds.yaml
+// true. Where another server has done so it changes nothing: neither passwords, which
+// it cannot know, nor the catalogue, nor a clouds.yaml that somebody has put here.
+func (m *machine) bootstrap(ctx context.Context, own *identity.Service) error {
+	server, err := m.server()
+	if err != nil {
+		return fmt.Errorf("naming this server: %w", err)
+	}
+	passwords, lost, err := m.dir.passwords(m.cfg.NewPasswords)
+	if err != nil {
+		return err
 	}
 	// The file comes first: a password that only a lost process knew would lock
 	// everybody out.
-	if err := m.dir.writeClouds(m.authURL, passwords); err != nil {
-		return nil, fmt.Errorf("writing clouds.yaml: %w", err)
+	if err := m.dir.proposeClouds(m.authURL, passwords); err != nil {
+		return fmt.Errorf("writing clouds.yaml: %w", err)
 	}
 	made, err := own.Bootstrap(ctx, identity.Bootstrap{
 		IdentityURL: m.authURL,
 		NetworkURL:  "http://" + reachable(m.listeners["network"]),
 		Passwords:   passwords,
+		Server:      server,
 	})
-	if err != nil || made != nil {
-		return own, err
+	if err != nil {
+		return err
 	}
+	if made != nil {
+		return m.dir.acceptClouds()
+	}
+	mine, there, err := own.Founded(ctx, server)
+	if err != nil {
+		return fmt.Errorf("reading who made the users: %w", err)
+	}
+	if !mine && !m.cfg.NewPasswords {
+		sayJoined(m.dir, there, len(lost) > 0)
+		return m.dir.forgetClouds()
+	}
+	return m.resetLost(ctx, own, passwords, lost)
+}
+
+// server tells this server from others on the database, if there can be others.
+func (m *machine) server() (string, error) {
+	if m.cfg.Database == "" {
+		return identity.Embedded, nil
+	}
+	return m.dir.server()
+}
+
+// sayJoined tells the operator of a server that joins others how to log in.
+func sayJoined(dir stateDir, there string, lost bool) {
+	say("users and catalogue are those that another server has made, with identity at %s; they stay as they are", there)
+	if lost {
+		say("their passwords are not known here, so %s is not written: copy the one of that server, "+
+			"or give admin and demo new passwords with weft up --new-passwords", dir.clouds())
+	}
+}
+
+// resetLost gives users new passwords whom clouds.yaml did not have, or everybody if
+// that is asked for.
+func (m *machine) resetLost(ctx context.Context, own *identity.Service, passwords map[string]string, lost []string) error {
 	for _, user := range lost {
-		say("clouds.yaml had no password of user %s: it has a new one now", user)
+		say("user %s gets a new password, which clouds.yaml has", user)
 		if _, err := own.ResetPassword(ctx, user, passwords[user]); err != nil {
-			return nil, fmt.Errorf("giving user %s a new password: %w", user, err)
+			return fmt.Errorf("giving user %s a new password: %w", user, err)
 		}
 	}
-	return own, nil
+	return m.dir.acceptClouds()
 }

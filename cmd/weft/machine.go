@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"strings"
 
@@ -245,5 +246,8 @@ func (m *machine) close() {
 func (m *machine) announce() {
 	defer debug.FreeOSMemory()
 	say("ready: network API at http://%s, identity at %s", reachable(m.listeners["network"]), m.authURL)
+	if _, err := os.Stat(m.dir.clouds()); err != nil {
+		return // a server that has joined others, and does not know their passwords
+	}
 	fmt.Printf("\n  export OS_CLIENT_CONFIG_FILE=%s OS_CLOUD=weft\n  openstack network list\n\n", m.dir.clouds())
 }

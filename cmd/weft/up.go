@@ -59,6 +59,7 @@ type upFlags struct {
 	adopt        []string
 	noAgent      bool
 	waitForLinks bool
+	newPasswords bool
 }
 
 // upMode is how weft runs this time.
@@ -80,6 +81,7 @@ func (f *upFlags) register(cmd *cobra.Command) {
 	s.StringVar(&f.host, "host", hostname(), "name of this host, as in binding:host_id")
 	s.BoolVarP(&f.verbose, "verbose", "v", false, "log what is done in detail")
 	s.BoolVar(&f.noAgent, "no-agent", false, "serve the APIs only: register no agents, touch nothing of this host's network")
+	s.BoolVar(&f.newPasswords, "new-passwords", false, "give users admin and demo new passwords, and write them to clouds.yaml")
 	s.BoolVar(&f.cleanup, "cleanup", false, "remove what this cloud has on this host's network, and end")
 	s.StringArrayVar(&f.clouds, "cloud", nil, "with --cleanup: id of the cloud to remove, in the place of the database's (repeatable); all, or none for what has no id")
 	s.StringArrayVar(&f.adopt, "adopt", nil, "id of a cloud whose things on this host are to be this cloud's (repeatable); none for what has no id")
@@ -114,6 +116,7 @@ func (f *upFlags) config(given func(flag string) bool) (config.Config, error) {
 		c.Host = f.host
 	}
 	c.WaitForLinks = c.WaitForLinks || f.waitForLinks
+	c.NewPasswords = f.newPasswords
 	if f.verbose {
 		c.Log.Level = slog.LevelDebug
 	}
@@ -272,7 +275,7 @@ func openDatabase(ctx context.Context, c config.Config, log *slog.Logger) (*stor
 		url = "sqlite:" + what
 	}
 	say("opening %s", what)
-	return store.Open(ctx, url, store.Options{Log: log})
+	return store.Open(ctx, url, store.Options{Log: log, Wait: c.DatabaseTime.Start, Patience: c.DatabaseTime.Answer})
 }
 
 // run runs the parts of the machine until a signal, the end of ctx or the failure

@@ -51,6 +51,9 @@ func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, sees f
 		writeUnauthorized(w)
 		return
 	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
+	}
 	key := "NeutronError"
 	if e.Kind == weft.NotSupported {
 		key = "NotImplementedError"

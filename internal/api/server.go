@@ -331,11 +331,17 @@ func (s *Server) ascend(rq *httpRequest, c collection, w *Within, rest []string)
 	return c.serve(rq, rest)
 }
 
-// health answers whether requests can be served, which takes the database.
+// health answers whether requests can be served, which takes a database that can be
+// read and written.
 func (s *Server) health(rq *httpRequest) error {
+	unhealthy := weft.Away()
 	if _, err := rq.read().Head(); err != nil {
-		s.Log.Warn("not healthy", "error", err)
-		return weft.Errorf(weft.Unavailable, "ServiceUnavailable", "The database does not answer.")
+		unhealthy.Message = "The database does not answer."
+		return unhealthy
+	}
+	if err := s.DB.Writable(); err != nil {
+		unhealthy.Message = "Writing to the database fails."
+		return unhealthy
 	}
 	return rq.write(http.StatusOK, []byte(`{"status":"ok"}`))
 }

@@ -19,6 +19,12 @@ import (
 	"github.com/weftnet/weft"
 )
 
+// DatabaseTime is how long the database may take.
+type DatabaseTime struct {
+	Answer time.Duration // to answer
+	Start  time.Duration // to be there when weft starts
+}
+
 // Config is what an operator can choose. Its fields may be set after it was read,
 // by flags for example; Validate then says whether they still make sense.
 type Config struct {
@@ -28,6 +34,8 @@ type Config struct {
 	NetworkPort  uint16
 	IdentityPort uint16
 	Database     string // URL as the store takes it; "" is SQLite in StateDir
+	DatabaseTime DatabaseTime
+	NewPasswords bool   // for the users that clouds.yaml is about; a flag only
 	PolicyFile   string // rules in place of the built-in ones; "" is none
 	TokenTTL     time.Duration
 	Keystone     Keystone

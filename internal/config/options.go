@@ -84,6 +84,12 @@ func apis() []option {
 		{"database", "connection", "", read(func(c *Config) *string { return &c.Database }, orNone(databaseURL)),
 			`Where everything is kept: postgresql://USER:PASSWORD@HOST/NAME, or
 sqlite:FILE. Empty: an SQLite database in the state folder.`},
+		{"database", "timeout", "10", read(func(c *Config) *time.Duration { return &c.DatabaseTime.Answer }, duration),
+			`Seconds that the database may take to answer, and that a write waits for those of
+others. Then clients get 503 with Retry-After, and a connection that is silent is
+replaced.`},
+		{"database", "start_timeout", "60", read(func(c *Config) *time.Duration { return &c.DatabaseTime.Start }, duration),
+			`Seconds that a start waits for a database that is not there yet.`},
 		{"oslo_middleware", "max_request_body_size", "1048576", read(func(c *Config) *int { return &c.MaxBody }, number(114688, 64<<20)),
 			`Bytes of the largest request. Requests that are under way at once take some 64
 times as much memory together, whatever is in them.`},

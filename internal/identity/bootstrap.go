@@ -16,7 +16,11 @@ type Bootstrap struct {
 	NetworkURL  string
 	Region      string            // "" is RegionOne
 	Passwords   map[string]string // by user name; one that is missing is made up
+	Server      string            // which server this is among those on the database, the same at every start; or Embedded
 }
+
+// Embedded is the server of a database that has no other, wherever that is moved to.
+const Embedded = "embedded"
 
 // The users a cloud begins with. Each is in the project of its name.
 const (
@@ -26,25 +30,27 @@ const (
 
 const bootstrapSetting = "identity.bootstrap"
 
-// advertised is what the catalogue was last told, so that a later start can tell a
-// new URL from one that somebody has set by hand.
+// advertised is what the catalogue was last told, and by which server, so that a later
+// start can tell its own URL, which may change, from one that somebody has set by hand
+// and from that of another server, which are none of its business.
 type advertised struct {
 	Region, Identity, Network string
+	Server                    string `json:",omitempty"` // "" in databases of earlier releases
 }
 
 // Bootstrap fills a new database with a domain, roles, projects, users and the
 // catalogue, and returns the passwords of the users it has made: the only time
-// they can be had. In a database that was filled before it changes endpoints whose
-// URL is no longer true and nothing else; what an administrator has deleted since
-// stays deleted.
+// they can be had. In a database that this server has filled before it changes
+// endpoints whose URL is no longer true and nothing else; what an administrator has
+// deleted since stays deleted. In one that another server has filled it changes
+// nothing.
 func (s *Service) Bootstrap(ctx context.Context, b Bootstrap) (passwords map[string]string, err error) {
-	b.Region = orElse(b.Region, "RegionOne")
-	now := advertised{b.Region, b.IdentityURL, b.NetworkURL}
-	was, err := s.lastAdvertised(ctx)
+	now := advertised{orElse(b.Region, "RegionOne"), b.IdentityURL, b.NetworkURL, b.Server}
+	was, err := advertisement(s.db.Read(ctx, nil))
 	if err != nil {
 		return nil, fmt.Errorf("reading what was bootstrapped: %w", err)
 	}
-	if was != nil && *was == now {
+	if was != nil && (*was == now || !owns(was, now)) {
 		return nil, nil
 	}
 	hashes := map[string]string{}
@@ -53,21 +59,7 @@ func (s *Service) Bootstrap(ctx context.Context, b Bootstrap) (passwords map[str
 			return nil, fmt.Errorf("making passwords: %w", err)
 		}
 	}
-	err = s.update(ctx, weft.SystemCaller("bootstrap"), func(tx *store.Tx) error {
-		if was == nil {
-			if err := populate(tx, hashes); err != nil {
-				return err
-			}
-		}
-		if err := advertise(tx, was, now); err != nil {
-			return err
-		}
-		text, err := json.Marshal(now)
-		if err != nil {
-			return err
-		}
-		return tx.SetSetting(bootstrapSetting, string(text))
-	})
+	err = s.update(ctx, weft.SystemCaller("bootstrap"), func(tx *store.Tx) error { return bootstrap(tx, was, now, hashes) })
 	if errors.Is(err, errOutrun) {
 		return s.Bootstrap(ctx, b)
 	}
@@ -77,11 +69,56 @@ func (s *Service) Bootstrap(ctx context.Context, b Bootstrap) (passwords map[str
 	return passwords, nil
 }
 
+// bootstrap is all that is done in one transaction, if the database is still as it
+// was.
+func bootstrap(tx *store.Tx, was *advertised, now advertised, hashes map[string]string) error {
+	is, err := advertisement(tx)
+	if err != nil {
+		return err
+	}
+	if (is == nil) != (was == nil) || is != nil && *is != *was {
+		return errOutrun
+	}
+	if was == nil {
+		if err := populate(tx, hashes); err != nil {
+			return err
+		}
+	}
+	if err := advertise(tx, was, now); err != nil {
+		return err
+	}
+	text, err := json.Marshal(now)
+	if err != nil {
+		return err
+	}
+	return tx.SetSetting(bootstrapSetting, string(text))
+}
+
 // errOutrun means that another server has bootstrapped the database meanwhile.
 var errOutrun = errors.New("bootstrapped by another")
 
-func (s *Service) lastAdvertised(ctx context.Context) (*advertised, error) {
-	text, err := s.db.Read(ctx, nil).Setting(bootstrapSetting)
+// owns reports whether the server of now is the one that wrote was. Earlier releases
+// did not note who did: then it is whoever is at the same URLs.
+func owns(was *advertised, now advertised) bool {
+	if was.Server != "" {
+		return was.Server == now.Server
+	}
+	return now.Server == Embedded || was.Identity == now.Identity && was.Network == now.Network
+}
+
+// Founded reports whether the database was filled by this server, and at which URL its
+// identity service was then or, if it is this server, is now.
+func (s *Service) Founded(ctx context.Context, server string) (own bool, identityURL string, err error) {
+	was, err := advertisement(s.db.Read(ctx, nil))
+	if err != nil || was == nil {
+		return false, "", err
+	}
+	return was.Server == server, was.Identity, nil
+}
+
+// advertisement is what the catalogue was last told, nil in a new database.
+func advertisement(tx *store.Tx) (*advertised, error) {
+	text, err := tx.Setting(bootstrapSetting)
 	if err != nil || text == "" {
 		return nil, err
 	}
@@ -120,13 +157,6 @@ func (s *Service) ResetPassword(ctx context.Context, user, password string) (str
 
 // populate makes everything but the catalogue.
 func populate(tx *store.Tx, hashes map[string]string) error {
-	done, err := tx.Setting(bootstrapSetting)
-	if err != nil {
-		return err
-	}
-	if done != "" {
-		return errOutrun
-	}
 	d := &weft.Domain{Name: "Default", Description: "The default domain", Enabled: true}
 	d.ID = DefaultDomain
 	if err := store.Domains.Insert(tx, d); err != nil {

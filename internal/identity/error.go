@@ -3,6 +3,7 @@ package identity
 import (
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/weftnet/weft"
 )
@@ -56,6 +57,9 @@ func (q *request) refuse(err error) {
 		status, message = http.StatusServiceUnavailable, "The client gave up."
 	default:
 		q.s.log.ErrorContext(q.ctx(), "request failed", "method", q.r.Method, "path", q.r.URL.Path, "request", q.id, "error", err)
+	}
+	if e != nil && e.RetryAfter > 0 {
+		q.w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
 	}
 	if status == http.StatusUnauthorized {
 		q.w.Header().Set("WWW-Authenticate", `Keystone uri="`+q.base()+`/v3"`)

@@ -18,6 +18,8 @@ type dialect interface {
 	listen(ctx context.Context, db *DB)
 	viewOptions() *sql.TxOptions
 	ddl(text string) string // schema text to the engine's types
+	away(err error) bool    // an error that may pass: clients are to try again
+	comes(err error) bool   // one that is worth waiting for when the server starts
 	tableNamed() string     // a query for the name of the table named so
 	// unhurried is a connection of its own for work that takes as long as it takes.
 	unhurried(ctx context.Context, db *DB) (*sql.Conn, error)

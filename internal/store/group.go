@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/weftnet/weft"
 )
@@ -57,6 +58,15 @@ func (q *queue) take() []*job {
 	return group
 }
 
+// takeAll takes all who wait.
+func (q *queue) takeAll() []*job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := q.waiting
+	q.waiting = nil
+	return all
+}
+
 // hand passes the lead on to whoever waits first, so that nobody commits for others
 // for long.
 func (q *queue) hand() {
@@ -97,59 +107,112 @@ func (db *DB) Update(ctx context.Context, caller *weft.Caller, fn func(*Tx) erro
 // waits.
 func (db *DB) leadGroup() {
 	group := db.queue.take()
-	db.commitGroup(group)
+	if err := db.commitGroup(group); err != nil {
+		// Those who came meanwhile have waited for the same database. To try for them
+		// one group after the other would make the last wait for hours.
+		for _, j := range db.queue.takeAll() {
+			j.err = err
+			close(j.done)
+		}
+	}
 	for _, j := range group {
 		close(j.done)
 	}
 	db.queue.hand()
 }
 
-func (db *DB) commitGroup(group []*job) {
+// commitGroup leaves the outcome of each job in it. The error is that no transaction
+// could be begun.
+func (db *DB) commitGroup(group []*job) error {
 	db.writer.Lock()
 	defer db.writer.Unlock()
 	ctx := group[0].ctx
-	w, err := db.writerConn(ctx)
+	w, unbegun := db.begin(ctx)
+	err := unbegun
 	if err == nil {
 		err = db.transact(ctx, w, group)
 	}
-	logged := 0
+	db.settle(group, err)
+	if w != nil && w.broken != nil {
+		db.discard()
+	}
+	return db.judge(unbegun)
+}
+
+// settle gives each job of a group that has ended with err its outcome, and tells who
+// wants to know of changes and of trouble.
+func (db *DB) settle(group []*job, err error) {
+	logged, succeeded := 0, 0
+	var trouble error
 	for _, j := range group {
 		if j.err == nil {
 			j.err = err
 		}
+		if j.err != nil && db.dialect.away(j.err) {
+			j.err = db.judge(j.err)
+			trouble = j.err
+		}
 		if j.err == nil {
 			logged += j.logged
+			succeeded++
 		}
 	}
 	if logged > 0 {
 		db.head.broadcast()
 	}
-	if w != nil && w.broken {
-		w.close()
-		db.conn = nil
+	switch {
+	case trouble != nil:
+		db.fails(db.writing, trouble)
+	case succeeded > 0:
+		db.works(db.writing)
 	}
+}
+
+// begin begins a transaction and takes the writer lock. Nothing has been done before
+// it, so a connection that turns out to have ended meanwhile is replaced, once and
+// unnoticed. After a wait it is not: those who wait have waited enough.
+func (db *DB) begin(ctx context.Context) (*writer, error) {
+	start := time.Now()
+	w, err := db.tryBegin(ctx)
+	if err != nil && db.dialect.away(err) && time.Since(start) < db.patience/10 {
+		return db.tryBegin(ctx)
+	}
+	return w, err
+}
+
+func (db *DB) tryBegin(ctx context.Context) (*writer, error) {
+	w, err := db.writerConn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = w.control(ctx, db.dialect.begin()); err != nil {
+		err = fmt.Errorf("beginning a transaction: %w", err)
+	} else if err = db.dialect.lockWriter(&Tx{ctx: ctx, db: db, writer: w}); err != nil {
+		w.control(ctx, "ROLLBACK")
+		err = fmt.Errorf("waiting for the writer lock: %w", err)
+	}
+	if err == nil {
+		return w, nil
+	}
+	if w.broken != nil {
+		db.discard()
+	}
+	return nil, err
 }
 
 // transact runs a group between begin and commit. The error is that of the whole
 // group; those of single jobs are in the jobs.
 func (db *DB) transact(ctx context.Context, w *writer, group []*job) error {
-	if err := w.control(ctx, db.dialect.begin()); err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
-	}
 	own := &Tx{ctx: ctx, db: db, writer: w}
-	if err := db.dialect.lockWriter(own); err != nil {
-		w.control(ctx, "ROLLBACK")
-		return fmt.Errorf("waiting for the writer lock: %w", err)
-	}
 	succeeded, logged := 0, 0
 	for _, j := range group {
 		if j.err = db.runJob(w, j, len(group) > 1); j.err == nil {
 			succeeded++
 			logged += j.logged
 		}
-		if w.broken {
+		if broken := w.broken; broken != nil {
 			w.control(ctx, "ROLLBACK")
-			return fmt.Errorf("the connection to the database broke")
+			return fmt.Errorf("the connection to the database broke: %w", broken)
 		}
 	}
 	if succeeded == 0 {

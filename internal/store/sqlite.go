@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -10,7 +12,8 @@ import (
 	"runtime"
 	"strings"
 
-	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+	"modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
 )
 
 // openSQLite opens the file at path, for this process only in spirit: any number
@@ -18,6 +21,7 @@ import (
 //
 // WAL with synchronous=FULL makes every acknowledged commit survive power loss.
 func (db *DB) openSQLite(path string) error {
+	db.dialect = sqliteDialect{}
 	if dir := filepath.Dir(path); dir != "." {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("making the database's directory: %w", err)
@@ -25,7 +29,7 @@ func (db *DB) openSQLite(path string) error {
 	}
 	dsn := func(pragmas ...string) string {
 		q := url.Values{"_txlock": {"immediate"}}
-		for _, p := range append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)", "temp_store(MEMORY)") {
+		for _, p := range append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", fmt.Sprintf("busy_timeout(%d)", db.patience.Milliseconds()), "foreign_keys(1)", "temp_store(MEMORY)") {
 			q.Add("_pragma", p)
 		}
 		// A path may have what means something in a URL.
@@ -43,14 +47,13 @@ func (db *DB) openSQLite(path string) error {
 	readers := max(4, runtime.GOMAXPROCS(0))
 	db.read.SetMaxOpenConns(readers)
 	db.read.SetMaxIdleConns(readers)
-	db.dialect = sqliteDialect{}
 	if err := db.write.Ping(); err != nil {
-		db.Close()
+		db.closePools()
 		return fmt.Errorf("opening %s: %w", path, err)
 	}
 	// The file holds password hashes and signing keys.
 	if err := os.Chmod(path, 0o600); err != nil {
-		db.Close()
+		db.closePools()
 		return fmt.Errorf("protecting %s: %w", path, err)
 	}
 	return nil
@@ -65,6 +68,27 @@ func (sqliteDialect) lockWriter(*Tx) error            { return nil } // BEGIN IM
 func (sqliteDialect) notify(*Tx) error                { return nil } // one process
 func (sqliteDialect) listen(context.Context, *DB)     {}
 func (sqliteDialect) viewOptions() *sql.TxOptions     { return &sql.TxOptions{ReadOnly: true} }
+
+// away tells what is wrong with the file or its disk, and what others hold, from what
+// is wrong with a statement. The extended codes have the plain one in their last byte.
+func (sqliteDialect) away(err error) bool {
+	var said *sqlite.Error
+	if !errors.As(err, &said) {
+		return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone)
+	}
+	switch said.Code() & 0xff {
+	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_FULL, lib.SQLITE_IOERR, lib.SQLITE_CANTOPEN, lib.SQLITE_READONLY, lib.SQLITE_PROTOCOL:
+		return true
+	}
+	return false
+}
+
+// comes is about other processes that are starting too. What is wrong with a file is
+// better told at once.
+func (sqliteDialect) comes(err error) bool {
+	var said *sqlite.Error
+	return errors.As(err, &said) && (said.Code()&0xff == lib.SQLITE_BUSY || said.Code()&0xff == lib.SQLITE_LOCKED)
+}
 
 func (sqliteDialect) tableNamed() string {
 	return "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?"

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -27,6 +28,9 @@ type DB struct {
 	stmts    sync.Map // text -> *sql.Stmt, on the read pool
 	composed atomic.Int32
 	head     *signal // broadcast after every commit that wrote to the change log
+	writing  *trouble
+	reading  *trouble
+	patience time.Duration
 	stopping context.CancelFunc
 }
 
@@ -36,38 +40,70 @@ type Options struct {
 	Now func() time.Time // for tests; nil is the wall clock
 	// Wait is how long Open waits for a database that is not there yet.
 	Wait time.Duration
+	// Patience is how long a statement, a lock or an answer may take; 0 is ten
+	// seconds.
+	Patience time.Duration
 }
 
 // Open opens the database at url, which is "sqlite:PATH" or "postgresql://...",
 // and brings its schema up to date.
 func Open(ctx context.Context, url string, opts Options) (*DB, error) {
-	db := &DB{log: opts.Log, now: opts.Now, head: newSignal()}
+	db := &DB{log: opts.Log, now: opts.Now, head: newSignal(), patience: opts.Patience,
+		writing: newTrouble("writing to the database"), reading: newTrouble("reading from the database")}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
 	if db.now == nil {
 		db.now = time.Now
 	}
-	var err error
+	if db.patience == 0 {
+		db.patience = 10 * time.Second
+	}
+	if err := db.await(ctx, url, opts.Wait); err != nil {
+		return nil, err
+	}
+	bg, cancel := context.WithCancel(context.Background())
+	db.stopping = cancel
+	db.dialect.listen(bg, db)
+	go db.probe(bg)
+	return db, nil
+}
+
+// await opens the database, again and again for so long as it may still come.
+func (db *DB) await(ctx context.Context, url string, wait time.Duration) error {
+	pause := 50 * time.Millisecond
+	for deadline := time.Now().Add(wait); ; pause = min(2*pause, 5*time.Second) {
+		err := db.open(ctx, url)
+		if err == nil || db.dialect == nil || !db.dialect.comes(err) || time.Now().Add(pause).After(deadline) {
+			return err
+		}
+		db.log.Warn("waiting for the database", "error", err, "at most until", deadline.Format(time.TimeOnly))
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// open opens the database and brings its schema up to date.
+func (db *DB) open(ctx context.Context, url string) (err error) {
 	switch {
 	case strings.HasPrefix(url, "sqlite:"):
 		err = db.openSQLite(strings.TrimPrefix(url, "sqlite:"))
 	case strings.HasPrefix(url, "postgresql://"), strings.HasPrefix(url, "postgres://"):
 		err = db.openPostgres(url)
 	default:
-		return nil, fmt.Errorf("database url %q is neither sqlite:PATH nor postgresql://", redact(url))
+		err = fmt.Errorf("database url %q is neither sqlite:PATH nor postgresql://", redact(url))
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := db.migrate(ctx); err != nil {
-		db.Close()
-		return nil, fmt.Errorf("migrating the database: %w", err)
+		db.closePools()
+		return fmt.Errorf("migrating the database: %w", err)
 	}
-	bg, cancel := context.WithCancel(context.Background())
-	db.stopping = cancel
-	db.dialect.listen(bg, db)
-	return db, nil
+	return nil
 }
 
 // redact hides the password of a database url.
@@ -90,14 +126,10 @@ func (db *DB) Close() error {
 		db.conn = nil
 	}
 	db.writer.Unlock()
-	err := db.write.Close()
-	if db.read != db.write {
-		if rerr := db.read.Close(); err == nil {
-			err = rerr
-		}
-	}
-	return err
+	return db.closePools()
 }
+
+func (db *DB) closePools() error { return errors.Join(db.write.Close(), db.read.Close()) }
 
 // Dialect names the engine: "sqlite" or "postgresql".
 func (db *DB) Dialect() string { return db.dialect.name() }
@@ -106,7 +138,7 @@ func (db *DB) Dialect() string { return db.dialect.name() }
 func (db *DB) View(ctx context.Context, caller *weft.Caller, fn func(*Tx) error) error {
 	sqlTx, err := db.read.BeginTx(ctx, db.dialect.viewOptions())
 	if err != nil {
-		return fmt.Errorf("beginning a read: %w", err)
+		return fmt.Errorf("beginning a read: %w", db.readFailed(err))
 	}
 	defer sqlTx.Rollback()
 	return fn(&Tx{ctx: ctx, db: db, view: sqlTx, Caller: caller})

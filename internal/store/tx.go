@@ -37,11 +37,11 @@ func (tx *Tx) Exec(text string, args ...any) (int64, error) {
 	}
 	st, err := tx.writer.stmt(tx.ctx, tx.db.dialect.placeholders(text))
 	if err != nil {
-		return 0, fmt.Errorf("preparing %s: %w", head(text), err)
+		return 0, tx.failed(text, err)
 	}
 	res, err := st.ExecContext(tx.ctx, args...)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", head(text), err)
+		return 0, tx.failed(text, err)
 	}
 	return res.RowsAffected()
 }
@@ -51,9 +51,9 @@ func (tx *Tx) Exec(text string, args ...any) (int64, error) {
 func (tx *Tx) Query(text string, args []any, each func(scan func(...any) error) error) error {
 	rows, err := tx.rows(true, text, args)
 	if err != nil {
-		return fmt.Errorf("%s: %w", head(text), err)
+		return tx.failed(text, err)
 	}
-	return eachRow(rows, text, each)
+	return tx.eachRow(rows, text, each)
 }
 
 // queryOnce is Query for texts composed for one request. The first few of them are
@@ -61,12 +61,12 @@ func (tx *Tx) Query(text string, args []any, each func(scan func(...any) error) 
 func (tx *Tx) queryOnce(text string, args []any, each func(scan func(...any) error) error) error {
 	rows, err := tx.rows(false, text, args)
 	if err != nil {
-		return fmt.Errorf("%s: %w", head(text), err)
+		return tx.failed(text, err)
 	}
-	return eachRow(rows, text, each)
+	return tx.eachRow(rows, text, each)
 }
 
-func eachRow(rows *sql.Rows, text string, each func(scan func(...any) error) error) error {
+func (tx *Tx) eachRow(rows *sql.Rows, text string, each func(scan func(...any) error) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := each(rows.Scan); err != nil {
@@ -74,7 +74,7 @@ func eachRow(rows *sql.Rows, text string, each func(scan func(...any) error) err
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("%s: %w", head(text), err)
+		return tx.failed(text, err)
 	}
 	return nil
 }
@@ -83,11 +83,14 @@ func eachRow(rows *sql.Rows, text string, each func(scan func(...any) error) err
 func (tx *Tx) QueryRow(text string, args []any, dest ...any) (found bool, err error) {
 	rows, err := tx.rows(true, text, args)
 	if err != nil {
-		return false, fmt.Errorf("%s: %w", head(text), err)
+		return false, tx.failed(text, err)
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return false, rows.Err()
+		if err := rows.Err(); err != nil {
+			return false, tx.failed(text, err)
+		}
+		return false, nil
 	}
 	return true, rows.Scan(dest...)
 }
@@ -110,7 +113,25 @@ func (tx *Tx) IDs(text string, args ...any) ([]string, error) {
 	return out, err
 }
 
+// failed is an error of a statement as callers get it.
+func (tx *Tx) failed(text string, err error) error {
+	if tx.writer == nil {
+		err = tx.db.readFailed(err)
+	} else {
+		err = tx.db.judge(err)
+	}
+	return fmt.Errorf("%s: %w", head(text), err)
+}
+
 func (tx *Tx) rows(fixed bool, text string, args []any) (*sql.Rows, error) {
+	rows, err := tx.ask(fixed, text, args)
+	if err == nil && tx.writer == nil {
+		tx.db.works(tx.db.reading)
+	}
+	return rows, err
+}
+
+func (tx *Tx) ask(fixed bool, text string, args []any) (*sql.Rows, error) {
 	text = tx.db.dialect.placeholders(text)
 	switch {
 	case tx.view != nil:

@@ -12,7 +12,7 @@ import (
 type writer struct {
 	conn   *sql.Conn
 	stmts  map[string]*sql.Stmt
-	broken bool // a begin, commit or rollback failed: the connection is not to be reused
+	broken error // of a begin, commit or rollback: the connection is not to be reused
 }
 
 func (db *DB) writerConn(ctx context.Context) (*writer, error) {
@@ -25,6 +25,12 @@ func (db *DB) writerConn(ctx context.Context) (*writer, error) {
 	}
 	db.conn = &writer{conn: conn, stmts: map[string]*sql.Stmt{}}
 	return db.conn, nil
+}
+
+// discard gives up the connection of the writer; the next to write makes another.
+func (db *DB) discard() {
+	db.conn.close()
+	db.conn = nil
 }
 
 func (w *writer) close() {
@@ -54,7 +60,7 @@ func (w *writer) control(ctx context.Context, text string) error {
 		_, err = st.ExecContext(ctx)
 	}
 	if err != nil {
-		w.broken = true
+		w.broken = err
 	}
 	return err
 }

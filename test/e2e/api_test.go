@@ -23,7 +23,11 @@ func (c *cloud) login(name string) *user {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	a := clouds.Clouds[name].Auth
+	return c.loginAs(name, clouds.Clouds[name].Auth)
+}
+
+func (c *cloud) loginAs(name string, a client.Auth) *user {
+	c.t.Helper()
 	named := func(name string) map[string]any {
 		return map[string]any{"name": name, "domain": map[string]string{"name": "Default"}}
 	}

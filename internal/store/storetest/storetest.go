@@ -123,20 +123,11 @@ func start() error {
 		return err
 	}
 	server.dir = dir
-	if os.Geteuid() == 0 {
-		id, err := unprivileged()
-		if err != nil {
-			return err
-		}
-		if err := os.Chown(dir, int(id.Uid), int(id.Gid)); err != nil {
-			return err
-		}
+	if err := prepare(dir); err != nil {
+		os.RemoveAll(dir)
+		return err
 	}
 	data := filepath.Join(dir, "data")
-	if out, err := as("initdb", "-D", data, "-U", "weft", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
-		os.RemoveAll(dir)
-		return fmt.Errorf("initdb: %w %s", err, bytes.TrimSpace(out))
-	}
 	if err := live(dir, data); err != nil {
 		os.RemoveAll(dir)
 		return err
@@ -149,6 +140,24 @@ func start() error {
 	}
 	server.life.Close()
 	return fmt.Errorf("the server does not answer")
+}
+
+// prepare makes the data of a server in a folder.
+func prepare(dir string) error {
+	if os.Geteuid() == 0 {
+		id, err := unprivileged()
+		if err != nil {
+			return err
+		}
+		if err := os.Chown(dir, int(id.Uid), int(id.Gid)); err != nil {
+			return err
+		}
+	}
+	out, err := as("initdb", "-D", filepath.Join(dir, "data"), "-U", "weft", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("initdb: %w %s", err, bytes.TrimSpace(out))
+	}
+	return nil
 }
 
 // guardian runs the server until its input ends, and then clears up. However this
@@ -164,4 +173,77 @@ func live(dir, data string) error {
 	}
 	server.life = life
 	return cmd.Start()
+}
+
+// Server is a PostgreSQL of a test's own, which it can kill.
+type Server struct {
+	URL string
+
+	t     testing.TB
+	dir   string
+	proc  *exec.Cmd
+	ended chan struct{}
+}
+
+// Own starts a PostgreSQL that ends with the test.
+func Own(t testing.TB) *Server {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "weft-pg-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := prepare(dir); err != nil {
+		t.Skipf("no PostgreSQL for tests: %v", err)
+	}
+	s := &Server{URL: "postgresql:///postgres?host=" + dir + "&user=weft", t: t, dir: dir}
+	t.Cleanup(s.Kill)
+	s.Start()
+	return s
+}
+
+// Start starts the server and waits until it answers.
+func (s *Server) Start() {
+	s.t.Helper()
+	for range 1200 {
+		if s.proc == nil {
+			s.launch()
+		}
+		if as("pg_isready", "-q", "-h", s.dir, "-U", "weft").Run() == nil {
+			return
+		}
+		select {
+		case <-s.ended: // one that was killed has not let go of everything yet
+			s.proc = nil
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	s.t.Fatal("the server does not answer")
+}
+
+func (s *Server) launch() {
+	s.proc = as(program("postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-c", "listen_addresses=", "-c", "shared_buffers=16MB")
+	if s.proc.SysProcAttr == nil {
+		s.proc.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	s.proc.SysProcAttr.Setpgid, s.proc.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
+	if err := s.proc.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	proc, ended := s.proc, make(chan struct{})
+	s.ended = ended
+	go func() {
+		proc.Wait()
+		close(ended)
+	}()
+}
+
+// Kill ends the server and all its processes with kill -9.
+func (s *Server) Kill() {
+	if s.proc == nil {
+		return
+	}
+	syscall.Kill(-s.proc.Process.Pid, syscall.SIGKILL)
+	<-s.ended
+	s.proc = nil
 }
