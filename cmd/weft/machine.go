@@ -135,7 +135,7 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 	if err := firewall.Load(ctx); err != nil {
 		m.log.Warn("connection tracking on bridges", "error", err) // ports say so when their rules cannot be made
 	}
-	d := dhcp.New(m.log, dhcp.Settings{})
+	d := dhcp.New(m.log, m.dhcpSettings())
 	r := l3.New(m.log, root)
 	near := neighbours.New(m.log)
 	fw := firewall.New(m.log, physnets)
@@ -165,6 +165,15 @@ func (m *machine) assemble(ctx context.Context, f *feed.Feed) error {
 	m.agent = agent.New(agent.Config{Host: m.cfg.Host, Source: f, Reporter: f, Events: root.Watch, L2: l2.New(root, l2cfg, m.log),
 		Firewall: fw.Converge, Modules: modules, Drifts: drifts(fw, m.log), Audit: audit, Log: m.log})
 	return nil
+}
+
+// dhcpSettings is what the operator has chosen for the guests of this host.
+func (m *machine) dhcpSettings() dhcp.Settings {
+	set := dhcp.Settings{LeaseTime: m.cfg.DHCP.Lease, Resolvers: m.cfg.DHCP.Resolvers}
+	if m.cfg.DHCP.HostResolvers {
+		set.ResolvConf = "/etc/resolv.conf"
+	}
+	return set
 }
 
 // metadata is the metadata proxy, with a secret made for the occasion unless the

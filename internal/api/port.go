@@ -14,7 +14,7 @@ import (
 type PortService interface {
 	CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 	UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) error
-	DeletePort(tx *store.Tx, p *weft.Port) error
+	RemovePort(tx *store.Tx, p *weft.Port) error
 	PortBindingService
 }
 
@@ -88,7 +88,7 @@ func Ports(svc PortService, guard PortGuard) *Resource[weft.Port] {
 			if err := guard.GuardPortDelete(tx, p); err != nil {
 				return err
 			}
-			return svc.DeletePort(tx, p)
+			return svc.RemovePort(tx, p)
 		},
 		Filters: map[string]Type{"fixed_ips": pair},
 		Parent:  networkOf(func(p *weft.Port) string { return p.NetworkID }),

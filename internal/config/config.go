@@ -58,6 +58,7 @@ type Config struct {
 	VXLAN    VXLAN
 	Quotas   map[string]int // by resource; -1 is unlimited
 	Metadata Metadata
+	DHCP     DHCP
 	Schedule Schedule
 	Log      Log
 }
@@ -120,6 +121,13 @@ type VXLAN struct {
 	LocalIP      netip.Addr // the host's tunnel end; invalid: the kernel chooses
 	Port         uint16     // UDP
 	ARPResponder bool
+}
+
+// DHCP is what this host tells guests beside their addresses.
+type DHCP struct {
+	Lease         time.Duration    // -1: for ever
+	Resolvers     []netip.AddrPort // asked about names that are not a network's own
+	HostResolvers bool             // if there are none those of the host are
 }
 
 // Metadata is where instances' questions about themselves go.

@@ -20,7 +20,10 @@ var update = flag.Bool("update", false, "write etc/weft.conf anew")
 
 const referenceFile = "../../etc/weft.conf"
 
-var compare = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+var compare = cmp.Options{
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+}
 
 // load is Load of a file with the text, for root.
 func load(t *testing.T, text string) (Config, error) {
@@ -75,6 +78,7 @@ func TestDefaults(t *testing.T) {
 		Keystone: Keystone{Domain: "Default", Project: "service", InDomain: "Default", Region: "RegionOne",
 			Timeout: 10 * time.Second, CacheTime: 5 * time.Minute, Recheck: 10 * time.Second},
 		Physnets: map[string]string{},
+		DHCP:     DHCP{Lease: 24 * time.Hour},
 		BaseMAC:  weft.MAC{0xfa, 0x16, 0x3e}, DNSDomain: "openstacklocal.", AvailabilityZone: "nova", AgentDownTime: 75 * time.Second,
 		MaxBody: 1 << 20, MaxBulk: 1000, MaxDNSServers: 5, MaxHostRoutes: 20, MaxAddressPairs: 10,
 		ML2: ML2{TenantTypes: []string{"vxlan"}, FlatNetworks: []string{"*"}, VLANs: map[string][]Range{}, VNIs: []Range{{1, 65536}},
@@ -125,6 +129,9 @@ bind_host = ::1
 bind_port = 19696
 base_mac = FA-16-3E-AA-00-00
 dns_domain = cloud.example.org
+dhcp_lease_duration = -1
+dnsmasq_dns_servers = 192.0.2.53, 2001:db8::53#5353
+dnsmasq_local_resolv = yes
 agent_down_time = 90s
 pagination_max_limit = 1000
 global_physnet_mtu = 9000
@@ -184,6 +191,8 @@ metadata_proxy_shared_secret = "s3 cret"
 	}
 	want := Default(true)
 	want.StateDir, want.Host, want.Listen, want.NetworkPort = "/srv/weft", "net-1", netip.MustParseAddr("::1"), 19696
+	want.DHCP = DHCP{Lease: -1, HostResolvers: true,
+		Resolvers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53"), netip.MustParseAddrPort("[2001:db8::53]:5353")}}
 	want.BaseMAC, want.DNSDomain, want.AgentDownTime = weft.MAC{0xfa, 0x16, 0x3e, 0xaa}, "cloud.example.org.", 90*time.Second
 	want.PageLimit, want.Log = 1000, Log{Level: slog.LevelDebug, JSON: true}
 	want.ServiceToken = ServiceToken{Roles: []string{"service", "nova"}}
@@ -225,6 +234,11 @@ func TestRefusals(t *testing.T) {
 		"base_mac = x":                                    "not a MAC address",
 		"dns_domain = a..b":                               "not a domain",
 		"dns_domain =":                                    "not a domain",
+		"dhcp_lease_duration = -2":                        "not a duration",
+		"dhcp_lease_duration = 4294967295":                "not a duration",
+		"dhcp_lease_duration = 1ms":                       "no time for a lease",
+		"dnsmasq_dns_servers = ns.example":                "neither ADDRESS nor ADDRESS#PORT",
+		"dnsmasq_dns_servers = 192.0.2.1#0":               "neither ADDRESS nor ADDRESS#PORT",
 		"agent_down_time = 0":                             "not a duration",
 		"agent_down_time = soon":                          "not a duration",
 		"pagination_max_limit = 0":                        "not within 1",

@@ -49,6 +49,15 @@ is not 00. The rest is drawn at random.`},
 		{section, "dns_domain", "openstacklocal.", read(func(c *Config) *string { return &c.DNSDomain }, domain),
 			`Domain of the names of ports. As long as it is this one, ports cannot be given
 names of their own.`},
+		{section, "dhcp_lease_duration", "86400", read(func(c *Config) *time.Duration { return &c.DHCP.Lease }, lease),
+			`Seconds that guests may keep their addresses before they ask again; -1 is for
+ever.`},
+		{section, "dnsmasq_dns_servers", "", read(func(c *Config) *[]netip.AddrPort { return &c.DHCP.Resolvers }, resolvers),
+			`DNS servers that this host asks about names that guests look up and that are not
+of their network, as ADDRESS or ADDRESS#PORT, ... Empty: see dnsmasq_local_resolv.`},
+		{section, "dnsmasq_local_resolv", "false", read(func(c *Config) *bool { return &c.DHCP.HostResolvers }, boolean),
+			`Whether those in /etc/resolv.conf of this host are asked if there are no
+dnsmasq_dns_servers. Where nobody is asked, guests are refused other names.`},
 		{section, "agent_down_time", "75", read(func(c *Config) *time.Duration { return &c.AgentDownTime }, duration),
 			`Seconds without a sign of life after which an agent counts as dead.`},
 		{section, "global_physnet_mtu", "1500", read(func(c *Config) *int { return &c.ML2.GlobalMTU }, number(68, 65535)),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -91,6 +92,39 @@ func duration(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration such as 75 or 75s", s)
 	}
 	return d, nil
+}
+
+// lease is a duration that DHCP can tell, or -1 for one without end.
+func lease(s string) (time.Duration, error) {
+	if s == "-1" {
+		return -1, nil
+	}
+	d, err := duration(s)
+	if err == nil && (d < time.Second || d >= math.MaxUint32*time.Second) {
+		err = fmt.Errorf("%q is no time for a lease", s)
+	}
+	return d, err
+}
+
+// resolvers is a list of DNS servers, as dnsmasq takes them.
+func resolvers(s string) (out []netip.AddrPort, err error) {
+	parts, err := list(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range parts {
+		host, number, given := strings.Cut(part, "#")
+		at := uint16(53)
+		a, err := address(host)
+		if err == nil && given {
+			at, err = udpPort(number)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is neither ADDRESS nor ADDRESS#PORT", part)
+		}
+		out = append(out, netip.AddrPortFrom(a, at))
+	}
+	return out, nil
 }
 
 func address(s string) (netip.Addr, error) {

@@ -34,7 +34,14 @@ func (s *Service) createDHCPPort(tx *store.Tx, v *view, host string) error {
 	if left != nil {
 		return s.moveDHCPPort(tx, v, left, host)
 	}
+	return s.newDHCPPort(tx, v, host, nil)
+}
+
+// newDHCPPort makes the port of a network's DHCP service on a host, with addresses of
+// these where it can.
+func (s *Service) newDHCPPort(tx *store.Tx, v *view, host string, ips []weft.FixedIP) (err error) {
 	p := &weft.Port{
+		FixedIPs:  ips,
 		NetworkID: v.network.ID, AdminStateUp: true, DeviceOwner: weft.OwnerDHCP, HostID: host, VNICType: "normal",
 		DeviceID: DHCPDeviceID(host, v.network.ID), Status: weft.StatusDown, IPAllocation: allocationImmediate, PropagateUplink: true,
 	}
@@ -50,6 +57,19 @@ func (s *Service) createDHCPPort(tx *store.Tx, v *view, host string) error {
 		return err
 	}
 	return store.Ports.Insert(tx, p)
+}
+
+// replaceDHCPPort makes the port of a DHCP service anew that somebody has deleted. Its
+// addresses stay: guests know them.
+func (s *Service) replaceDHCPPort(tx *store.Tx, gone *weft.Port) error {
+	v, err := look(tx, gone.NetworkID, weft.MAC{})
+	if err != nil {
+		return err
+	}
+	if v.tentative || !slices.Contains(v.dhcpHosts, gone.HostID) || !servesDHCP(v.subnets) || gone.DeviceID != DHCPDeviceID(gone.HostID, gone.NetworkID) {
+		return nil
+	}
+	return s.newDHCPPort(tx, v, gone.HostID, gone.FixedIPs)
 }
 
 // moveDHCPPort gives a DHCP port, with its addresses, to another host; to "" is to

@@ -248,6 +248,15 @@ func (s *Service) readdress(tx *store.Tx, v *view, old, p *weft.Port, given weft
 	return nil
 }
 
+// RemovePort is DeletePort for who has no idea what the port is for: if it was that of
+// a DHCP service, the service gets another with the same addresses at once.
+func (s *Service) RemovePort(tx *store.Tx, p *weft.Port) error {
+	if err := s.DeletePort(tx, p); err != nil || p.DeviceOwner != weft.OwnerDHCP {
+		return err
+	}
+	return s.replaceDHCPPort(tx, p)
+}
+
 // DeletePort removes a port, whatever lives on it. What a user must not delete is
 // refused before.
 func (s *Service) DeletePort(tx *store.Tx, p *weft.Port) error {

@@ -17,12 +17,13 @@ import (
 type Agent struct {
 	log     *slog.Logger
 	set     Settings
+	forward *forwarder
 	servers map[string]*server // by network id
 }
 
 // New makes an Agent that serves nothing yet.
 func New(log *slog.Logger, set Settings) *Agent {
-	return &Agent{log: log, set: set, servers: map[string]*server{}}
+	return &Agent{log: log, set: set, forward: newForwarder(set), servers: map[string]*server{}}
 }
 
 // Result is what Converge found and did for one network.
@@ -122,7 +123,7 @@ func (a *Agent) network(cloud string, n *host.Network) Result {
 	if old != nil && !old.failed() && old.place == at && slices.Equal(old.addresses, t.servers) {
 		return r
 	}
-	fresh, err := open(a.log.With("network", n.ID), want, at, t, a.set)
+	fresh, err := open(a.log.With("network", n.ID), want, at, t, a.forward)
 	if err != nil {
 		r.Err = err
 		return r

@@ -228,9 +228,9 @@ func (k *kernel) dropGateway(want wiring, gateway netip.Addr) error {
 
 // open makes the sockets of a network's server in its namespace, where they stay
 // whichever thread uses them, and starts it.
-func open(log *slog.Logger, w wiring, at place, t *table, set Settings) (*server, error) {
+func open(log *slog.Logger, w wiring, at place, t *table, f *forwarder) (*server, error) {
 	var conn *net.UDPConn
-	var names []net.PacketConn
+	var names []nameSockets
 	err := netns.Do(w.namespace, func() (err error) {
 		if conn, err = server4.NewIPv4UDPConn(w.device, &net.UDPAddr{Port: dhcpv4.ServerPort}); err != nil {
 			return err
@@ -247,7 +247,7 @@ func open(log *slog.Logger, w wiring, at place, t *table, set Settings) (*server
 		}
 		return nil, fmt.Errorf("opening sockets in %s: %w", w.namespace, err)
 	}
-	return serve(log, at, conn, names, t, set), nil
+	return serve(log, at, conn, names, t, f), nil
 }
 
 // noChecksum leaves the UDP checksum out. A veth hands packets over without
@@ -260,10 +260,10 @@ func noChecksum(conn *net.UDPConn) error {
 	return control(raw, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NO_CHECK, 1) })
 }
 
-// openNames makes a name server's socket for each address, so that an answer
-// comes from the address that was asked. They hear nothing but the network.
-func openNames(device string, addrs []netip.Addr) (out []net.PacketConn, err error) {
-	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+// openNames makes a name server's sockets for each address, so that an answer comes
+// from the address that was asked. They hear nothing but the network.
+func openNames(device string, addrs []netip.Addr) (out []nameSockets, err error) {
+	lc := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error {
 		return control(raw, func(fd int) error {
 			return errors.Join(
 				unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1), // a successor opens before we close
@@ -271,16 +271,26 @@ func openNames(device string, addrs []netip.Addr) (out []net.PacketConn, err err
 		})
 	}}
 	for _, a := range addrs {
-		c, err := lc.ListenPacket(context.Background(), "udp4", netip.AddrPortFrom(a, 53).String())
+		n, err := listenNames(lc, netip.AddrPortFrom(a, 53).String())
 		if err != nil {
-			for _, c := range out {
-				c.Close()
+			for _, n := range out {
+				n.close()
 			}
 			return nil, err
 		}
-		out = append(out, c)
+		out = append(out, n)
 	}
 	return out, nil
+}
+
+func listenNames(lc net.ListenConfig, at string) (n nameSockets, err error) {
+	if n.udp, err = lc.ListenPacket(context.Background(), "udp4", at); err != nil {
+		return n, err
+	}
+	if n.tcp, err = lc.Listen(context.Background(), "tcp4", at); err != nil {
+		n.udp.Close()
+	}
+	return n, err
 }
 
 func control(raw syscall.RawConn, do func(fd int) error) error {

@@ -32,6 +32,7 @@ type bench struct {
 	guest   string // namespace, with eth0
 	state   *host.State
 	network *host.Network
+	set     Settings
 }
 
 func newBench(t *testing.T) *bench {
@@ -93,7 +94,7 @@ func (b *bench) inService(command string) string {
 }
 
 func (b *bench) agent() *Agent {
-	a := New(slog.New(slog.NewTextHandler(b.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})), Settings{})
+	a := New(slog.New(slog.NewTextHandler(b.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})), b.set)
 	b.t.Cleanup(a.Close)
 	return a
 }

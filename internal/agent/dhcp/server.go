@@ -26,23 +26,28 @@ type server struct {
 	place     place
 	table     atomic.Pointer[table]
 	conn      *net.UDPConn
-	names     []net.PacketConn // one for each of addresses, port 53
-	addresses []netip.Addr     // that the sockets are bound to
-	set       Settings
+	names     []nameSockets // one for each of addresses
+	addresses []netip.Addr  // that the sockets are bound to
+	forwarder *forwarder
+	waiting   *shares       // questions that others are asked
+	conns     *shares       // TCP connections
 	dead      chan struct{} // closed when the DHCP socket failed
 	workers   sync.WaitGroup
 	stop      context.CancelFunc
 }
 
 // serve starts answering on sockets that are already open, and owns them.
-func serve(log *slog.Logger, at place, conn *net.UDPConn, names []net.PacketConn, t *table, set Settings) *server {
+func serve(log *slog.Logger, at place, conn *net.UDPConn, names []nameSockets, t *table, f *forwarder) *server {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{log: log, place: at, conn: conn, names: names, addresses: t.servers, set: set, dead: make(chan struct{}), stop: cancel}
+	s := &server{
+		log: log, place: at, conn: conn, names: names, addresses: t.servers, forwarder: f, dead: make(chan struct{}), stop: cancel,
+		waiting: newShares(maxWaiting, maxGuestWaiting), conns: newShares(maxConns, maxGuestConns),
+	}
 	s.table.Store(t)
 	s.workers.Go(s.loop)
-	slots := make(chan struct{}, maxForwarded)
-	for _, c := range names {
-		s.workers.Go(func() { s.resolve(ctx, c, slots) })
+	for _, n := range names {
+		s.workers.Go(func() { s.answerUDP(ctx, n.udp) })
+		s.workers.Go(func() { s.answerTCP(ctx, n.tcp) })
 	}
 	return s
 }
@@ -61,8 +66,8 @@ func (s *server) failed() bool {
 func (s *server) close() {
 	s.stop()
 	s.conn.Close()
-	for _, c := range s.names {
-		c.Close()
+	for _, n := range s.names {
+		n.close()
 	}
 	s.workers.Wait()
 }

@@ -51,9 +51,11 @@ type subnet struct {
 // Settings are what all networks of a host have in common.
 type Settings struct {
 	LeaseTime time.Duration // negative: forever; zero: a day
-	// Resolvers answer names that are not the network's own. None: such
-	// questions are refused, as Neutron does by default.
-	Resolvers []netip.AddrPort
+	// Resolvers answer names that are not the network's own; if there are none,
+	// those in ResolvConf. None there, too: such questions are refused, as Neutron
+	// does by default.
+	Resolvers  []netip.AddrPort
+	ResolvConf string // "": none
 }
 
 func (s Settings) leaseSeconds() uint32 {

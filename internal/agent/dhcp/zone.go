@@ -1,11 +1,12 @@
 package dhcp
 
 import (
+	"net"
 	"net/netip"
-	"strconv"
+	"slices"
 	"strings"
 
-	"golang.org/x/net/dns/dnsmessage"
+	"github.com/miekg/dns"
 
 	"github.com/weftnet/weft/internal/host"
 )
@@ -13,19 +14,19 @@ import (
 // nameTTL is what dnsmasq tells for names from its hosts file: ask again.
 const nameTTL = 0
 
-// zone is the names of one network's ports. Keys are lower case and have no
-// trailing dot. It is immutable.
+// zone is the names of one network's ports. Keys are lower case and complete. It is
+// immutable.
 type zone struct {
-	domain    string
+	domain    string // complete; "." is none
 	addresses map[string][]netip.Addr
 	names     map[netip.Addr]string
+	subnets   []netip.Prefix
 }
 
 func newZone(n *host.Network) zone {
-	z := zone{
-		domain:    strings.ToLower(strings.TrimSuffix(n.DHCP.Domain, ".")),
-		addresses: map[string][]netip.Addr{},
-		names:     map[netip.Addr]string{},
+	z := zone{domain: dns.CanonicalName(n.DHCP.Domain), addresses: map[string][]netip.Addr{}, names: map[netip.Addr]string{}}
+	for i := range n.Subnets {
+		z.subnets = append(z.subnets, n.Subnets[i].CIDR)
 	}
 	for i := range n.Leases {
 		l := &n.Leases[i]
@@ -33,168 +34,148 @@ func newZone(n *host.Network) zone {
 			continue
 		}
 		for _, a := range l.Addresses {
-			z.add(strings.ToLower(hostname(l, a.Prefix.Addr())), a.Prefix.Addr())
+			z.add(hostname(l, a.Prefix.Addr()), a.Prefix.Addr())
 		}
 	}
 	return z
 }
 
 func (z zone) add(name string, a netip.Addr) {
-	full := name
-	if z.domain != "" {
-		full += "." + z.domain
-		z.addresses[name] = append(z.addresses[name], a)
+	short := dns.CanonicalName(name)
+	full := short
+	if z.domain != "." {
+		full += z.domain
+		z.addresses[short] = append(z.addresses[short], a)
 	}
 	z.addresses[full] = append(z.addresses[full], a)
 	z.names[a] = full
 }
 
-// resolve answers a question about the network's own names. It is not ok for a
-// question that somebody else may know the answer to.
-func (z zone) resolve(q dnsmessage.Question) (answers []dnsmessage.Resource, rcode dnsmessage.RCode, ok bool) {
-	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
-	if q.Class != dnsmessage.ClassINET {
-		return nil, dnsmessage.RCodeRefused, true
+// local reports whether an address is on the network.
+func (z zone) local(a netip.Addr) bool {
+	return slices.ContainsFunc(z.subnets, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// answer is the reply to a query about the network's own names, or one that refuses
+// the query for its form. It is nil for a question that somebody else may know the
+// answer to.
+func (z zone) answer(q *dns.Msg) *dns.Msg {
+	if q.Opcode != dns.OpcodeQuery {
+		return reply(q, dns.RcodeNotImplemented)
 	}
-	if q.Type == dnsmessage.TypePTR {
-		target, known := z.names[reverse(name)]
-		if !known {
-			return nil, 0, false
-		}
-		return pointer(q.Name, target), dnsmessage.RCodeSuccess, true
+	if opt := q.IsEdns0(); opt != nil && opt.Version() != 0 {
+		return reply(q, dns.RcodeBadVers)
+	}
+	if len(q.Question) != 1 {
+		return reply(q, dns.RcodeFormatError)
+	}
+	ask := q.Question[0]
+	if ask.Qclass != dns.ClassINET {
+		return reply(q, dns.RcodeRefused)
+	}
+	name := dns.CanonicalName(ask.Name)
+	at := reverse(name)
+	if full, known := z.names[at]; known {
+		return z.tell(q, pointer(ask, full))
 	}
 	if found, known := z.addresses[name]; known {
-		return records(q, found), dnsmessage.RCodeSuccess, true
+		return z.tell(q, records(ask, found))
 	}
-	ours := z.domain != "" && (name == z.domain || strings.HasSuffix(name, "."+z.domain))
-	if ours || !strings.Contains(name, ".") {
-		return nil, dnsmessage.RCodeNameError, true
+	if z.owns(name, ask.Qtype) || at.IsPrivate() && z.local(at) {
+		m := reply(q, dns.RcodeNameError)
+		m.Authoritative = true
+		return m
 	}
-	return nil, 0, false
+	return nil
 }
 
-func header(name dnsmessage.Name) dnsmessage.ResourceHeader {
-	return dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET, TTL: nameTTL}
+// owns reports whether nobody else can know a name: it is in the network's domain, or
+// a host's without any.
+func (z zone) owns(name string, kind uint16) bool {
+	if z.domain != "." && dns.IsSubDomain(z.domain, name) {
+		return true
+	}
+	return dns.CountLabel(name) == 1 && (kind == dns.TypeA || kind == dns.TypeAAAA)
 }
 
-func pointer(name dnsmessage.Name, target string) []dnsmessage.Resource {
-	ptr, err := dnsmessage.NewName(target + ".")
-	if err != nil {
+func (z zone) tell(q *dns.Msg, answers []dns.RR) *dns.Msg {
+	m := reply(q, dns.RcodeSuccess)
+	m.Authoritative, m.Answer = true, answers
+	return m
+}
+
+func reply(q *dns.Msg, rcode int) *dns.Msg {
+	m := new(dns.Msg).SetRcode(q, rcode)
+	m.RecursionAvailable = true
+	return m
+}
+
+func header(ask dns.Question, kind uint16) dns.RR_Header {
+	return dns.RR_Header{Name: ask.Name, Rrtype: kind, Class: dns.ClassINET, Ttl: nameTTL}
+}
+
+func pointer(ask dns.Question, full string) []dns.RR {
+	if ask.Qtype != dns.TypePTR && ask.Qtype != dns.TypeANY {
 		return nil
 	}
-	return []dnsmessage.Resource{{Header: header(name), Body: &dnsmessage.PTRResource{PTR: ptr}}}
+	return []dns.RR{&dns.PTR{Hdr: header(ask, dns.TypePTR), Ptr: full}}
 }
 
-func records(q dnsmessage.Question, found []netip.Addr) []dnsmessage.Resource {
-	var out []dnsmessage.Resource
+func records(ask dns.Question, found []netip.Addr) (out []dns.RR) {
 	for _, a := range found {
 		switch {
-		case a.Is4() && (q.Type == dnsmessage.TypeA || q.Type == dnsmessage.TypeALL):
-			out = append(out, dnsmessage.Resource{Header: header(q.Name), Body: &dnsmessage.AResource{A: a.As4()}})
-		case a.Is6() && (q.Type == dnsmessage.TypeAAAA || q.Type == dnsmessage.TypeALL):
-			out = append(out, dnsmessage.Resource{Header: header(q.Name), Body: &dnsmessage.AAAAResource{AAAA: a.As16()}})
+		case a.Is4() && (ask.Qtype == dns.TypeA || ask.Qtype == dns.TypeANY):
+			out = append(out, &dns.A{Hdr: header(ask, dns.TypeA), A: net.IP(a.AsSlice())})
+		case a.Is6() && (ask.Qtype == dns.TypeAAAA || ask.Qtype == dns.TypeANY):
+			out = append(out, &dns.AAAA{Hdr: header(ask, dns.TypeAAAA), AAAA: net.IP(a.AsSlice())})
 		}
 	}
 	return out
 }
 
-// reverse is the address an in-addr.arpa or ip6.arpa name stands for, invalid
-// for any other name.
+// reverse is the address that a complete name in in-addr.arpa or ip6.arpa stands for,
+// invalid for any other name.
 func reverse(name string) netip.Addr {
-	if rest, is := strings.CutSuffix(name, ".in-addr.arpa"); is {
-		return reverse4(strings.Split(rest, "."))
+	labels := dns.SplitDomainName(name)
+	slices.Reverse(labels)
+	var text string
+	switch {
+	case len(labels) == 6 && labels[0] == "arpa" && labels[1] == "in-addr":
+		text = strings.Join(labels[2:], ".")
+	case len(labels) == 34 && labels[0] == "arpa" && labels[1] == "ip6":
+		for i, nibble := range labels[2:] {
+			if i > 0 && i%4 == 0 {
+				text += ":"
+			}
+			text += nibble
+		}
 	}
-	if rest, is := strings.CutSuffix(name, ".ip6.arpa"); is {
-		return reverse6(strings.Split(rest, "."))
-	}
-	return netip.Addr{}
-}
-
-func reverse4(labels []string) netip.Addr {
-	var b [4]byte
-	if len(labels) != len(b) {
+	a, err := netip.ParseAddr(text)
+	if err != nil {
 		return netip.Addr{}
 	}
-	for i, l := range labels {
-		n, err := strconv.ParseUint(l, 10, 8)
-		if err != nil {
-			return netip.Addr{}
+	return a
+}
+
+// maxUDP is the longest answer by UDP, whatever the asker could take: fragments get
+// lost, and a forged sender would have us send him more.
+const maxUDP = 1232
+
+// seal makes an answer one to this query that fits the way it goes: what is cut off
+// can be had by TCP.
+func seal(m, q *dns.Msg, tcp bool) ([]byte, error) {
+	size := dns.MaxMsgSize
+	opt := q.IsEdns0()
+	if !tcp {
+		size = dns.MinMsgSize
+		if opt != nil {
+			size = min(max(int(opt.UDPSize()), dns.MinMsgSize), maxUDP)
 		}
-		b[3-i] = byte(n)
 	}
-	return netip.AddrFrom4(b)
-}
-
-func reverse6(labels []string) netip.Addr {
-	var b [16]byte
-	if len(labels) != 2*len(b) {
-		return netip.Addr{}
+	m.Extra = slices.DeleteFunc(m.Extra, func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeOPT })
+	if opt != nil {
+		m.SetEdns0(maxUDP, opt.Do())
 	}
-	for i, l := range labels {
-		n, err := strconv.ParseUint(l, 16, 4)
-		if err != nil || len(l) != 1 {
-			return netip.Addr{}
-		}
-		b[15-i/2] |= byte(n) << (4 * (i % 2))
-	}
-	return netip.AddrFrom16(b)
-}
-
-// respond is the packed reply to a query about the network's own names, or
-// refuses. It is nil for what is no query, and not ok for a query to pass on.
-func (z zone) respond(query []byte) (reply []byte, ok bool) {
-	var p dnsmessage.Parser
-	h, err := p.Start(query)
-	if err != nil || h.Response {
-		return nil, true
-	}
-	q, err := p.Question()
-	if err != nil {
-		return nil, true
-	}
-	answers, rcode, ok := z.resolve(q)
-	if !ok {
-		return nil, false
-	}
-	return pack(h, q, answers, rcode), true
-}
-
-// refused tells the asker to try another server.
-func refused(query []byte) []byte {
-	var p dnsmessage.Parser
-	h, err := p.Start(query)
-	if err != nil {
-		return nil
-	}
-	q, err := p.Question()
-	if err != nil {
-		return nil
-	}
-	return pack(h, q, nil, dnsmessage.RCodeRefused)
-}
-
-// maxUDP is what every resolver accepts without EDNS.
-const maxUDP = 512
-
-func pack(h dnsmessage.Header, q dnsmessage.Question, answers []dnsmessage.Resource, rcode dnsmessage.RCode) []byte {
-	m := dnsmessage.Message{
-		Header: dnsmessage.Header{
-			ID: h.ID, Response: true, OpCode: h.OpCode, RecursionDesired: h.RecursionDesired,
-			RecursionAvailable: true, Authoritative: rcode != dnsmessage.RCodeRefused, RCode: rcode,
-		},
-		Questions: []dnsmessage.Question{q},
-		Answers:   answers,
-	}
-	b, err := m.Pack()
-	if err != nil {
-		return nil
-	}
-	if len(b) > maxUDP {
-		m.Answers, m.Truncated = nil, true
-		b, err = m.Pack()
-	}
-	if err != nil {
-		return nil
-	}
-	return b
+	m.Truncate(size)
+	return m.Pack()
 }
