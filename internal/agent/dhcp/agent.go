@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weftnet/weft/internal/agent/quiet"
 	"github.com/weftnet/weft/internal/dataplane/netns"
 	"github.com/weftnet/weft/internal/host"
 )
@@ -18,12 +19,13 @@ type Agent struct {
 	log     *slog.Logger
 	set     Settings
 	forward *forwarder
-	servers map[string]*server // by network id
+	servers map[string]*server      // by network id
+	logs    map[string]*slog.Logger // by network id: what guests cause is bounded for each
 }
 
 // New makes an Agent that serves nothing yet.
 func New(log *slog.Logger, set Settings) *Agent {
-	return &Agent{log: log, set: set, forward: newForwarder(set), servers: map[string]*server{}}
+	return &Agent{log: log, set: set, forward: newForwarder(set), servers: map[string]*server{}, logs: map[string]*slog.Logger{}}
 }
 
 // Result is what Converge found and did for one network.
@@ -84,6 +86,7 @@ func (a *Agent) sweep(s *host.State) ([]Result, error) {
 			a.drop(id)
 		}
 	}
+	maps.DeleteFunc(a.logs, func(id string, _ *slog.Logger) bool { return !wanted[id] })
 	names, err := netns.List(s.Cloud)
 	if err != nil {
 		return nil, err
@@ -103,13 +106,16 @@ func (a *Agent) sweep(s *host.State) ([]Result, error) {
 // that runs already need not wait for the kernel to learn of a new port.
 func (a *Agent) network(cloud string, n *host.Network) Result {
 	r := Result{NetworkID: n.ID}
+	if a.logs[n.ID] == nil {
+		a.logs[n.ID] = quiet.Logger(a.log.With("network", n.ID))
+	}
 	t, err := newTable(n, a.set)
 	old := a.servers[n.ID]
 	if err != nil {
 		t.odd = err.Error()
 	}
 	if t.odd != "" && (old == nil || old.table.Load().odd != t.odd) { // once, not at every pass
-		a.log.Warn("dhcp options left out", "network", n.ID, "error", err)
+		a.logs[n.ID].Warn("dhcp options left out", "error", err)
 	}
 	if old != nil {
 		old.table.Store(t)
@@ -123,7 +129,7 @@ func (a *Agent) network(cloud string, n *host.Network) Result {
 	if old != nil && !old.failed() && old.place == at && slices.Equal(old.addresses, t.servers) {
 		return r
 	}
-	fresh, err := open(a.log.With("network", n.ID), want, at, t, a.forward)
+	fresh, err := open(a.logs[n.ID], want, at, t, a.forward)
 	if err != nil {
 		r.Err = err
 		return r

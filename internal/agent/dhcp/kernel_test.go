@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/vishvananda/netns"
 
 	"github.com/weftnet/weft"
@@ -411,4 +412,27 @@ func BenchmarkConverge(b *testing.B) {
 		a.Converge(b.Context(), s)
 	}
 	b.ReportMetric(float64(first.Milliseconds()), "ms/start")
+}
+
+// TestGuestsFillNoLog has a guest decline its address without end, and ports with
+// options that cannot be.
+func TestGuestsFillNoLog(t *testing.T) {
+	b := newBench(t)
+	var out bytes.Buffer
+	a := New(slog.New(slog.NewTextHandler(&out, nil)), Settings{})
+	t.Cleanup(a.Close)
+	for i := range 100 {
+		b.network.Leases[3].Options = append(b.network.Leases[3].Options, weft.ExtraDHCPOpt{Name: fmt.Sprint("bad-", i), Value: "x", IPVersion: 4})
+	}
+	for range 100 {
+		b.converge(a)
+	}
+	decline := message(t, dhcpv4.MessageTypeDecline, "fa:16:3e:00:00:05", requested("10.0.0.5")).ToBytes()
+	s := a.servers[b.network.ID]
+	for range 10000 {
+		s.handle(decline)
+	}
+	if n := strings.Count(out.String(), "\n"); n == 0 || n > 20 || out.Len() > 20<<10 {
+		t.Errorf("%d lines, %d bytes", n, out.Len())
+	}
 }

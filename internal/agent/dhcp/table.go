@@ -86,13 +86,24 @@ func newTable(n *host.Network, s Settings) (*table, error) {
 	var errs []error
 	for i := range n.Leases {
 		l, err := newLease(&n.Leases[i], subnets, opts)
-		errs = append(errs, err)
+		if err != nil {
+			errs = append(errs, err)
+		}
 		if _, dup := t.leases[n.Leases[i].MAC]; l != nil && !dup {
 			t.leases[n.Leases[i].MAC] = l
 		}
 	}
 	t.names = newZone(n)
-	return t, errors.Join(errs...)
+	return t, some(errs)
+}
+
+// some is the first few of errors of which users decide how many there are.
+func some(errs []error) error {
+	const few = 3
+	if len(errs) > few {
+		errs = append(errs[:few:few], fmt.Errorf("and %d more", len(errs)-few))
+	}
+	return errors.Join(errs...)
 }
 
 // newLease is nil for a port that has no address to be told.
@@ -112,7 +123,7 @@ func newLease(l *host.Lease, subnets map[string]*subnet, opts optionTable) (*lea
 	}
 	extras, errs := opts.extras(l.Options)
 	if out.extras = withTwins(extras); len(errs) > 0 {
-		return out, fmt.Errorf("port %s: %w", l.PortID, errors.Join(errs...))
+		return out, fmt.Errorf("port %s: %w", l.PortID, some(errs))
 	}
 	return out, nil
 }

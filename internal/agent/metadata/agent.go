@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/weftnet/weft/internal/agent/quiet"
 	"github.com/weftnet/weft/internal/host"
 )
 
@@ -39,7 +40,7 @@ func New(log *slog.Logger, c Config) (*Agent, error) {
 		a.next = a.backend
 		return a, nil
 	}
-	n, err := newNova(log, c.NovaURL)
+	n, err := newNova(quiet.Logger(log), c.NovaURL)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +118,7 @@ func (a *Agent) ensure(ctx context.Context, at door, e endpoint) error {
 		l.proxy.known.Store(&e.known)
 		return nil
 	}
-	p := &proxy{log: a.log.With("namespace", at.namespace, "device", at.device), secret: a.secret, next: a.next}
+	p := &proxy{log: quiet.Logger(a.log.With("namespace", at.namespace, "device", at.device)), secret: a.secret, next: a.next}
 	p.known.Store(&e.known)
 	l, err := listen(ctx, at, e.address, p)
 	if err != nil {

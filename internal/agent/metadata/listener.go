@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -58,6 +59,7 @@ func listen(ctx context.Context, at door, address string, p *proxy) (*listener, 
 		WriteTimeout:      totalTimeout,
 		IdleTimeout:       totalTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelWarn), // requests can have it say something
 	}}
 	go l.serve(newLimited(sock, maxConns))
 	return l, nil
