@@ -518,3 +518,28 @@ func TestOtherCloudsAreLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+// The tap of a port that is here no more comes off the bridge; one that weft plugged
+// goes, unless it is another cloud's or on no bridge, as one is that comes just now.
+func TestTapsOfPortsThatAreGone(t *testing.T) {
+	links := []link.Link{rightBridge(1, netA, 1450)}
+	add := func(index int, port, alias string, master int) {
+		l := tap(index, port, master, 1450, true)
+		l.Alias = alias
+		links = append(links, l)
+	}
+	add(2, "11111111-1111", "weft:plug:11111111-1111", 1)
+	add(3, "22222222-2222", "weft:plug:22222222-2222", 1)
+	add(4, "33333333-3333", "", 1)
+	add(5, "44444444-4444", "weft:plug:44444444-4444@other", 1)
+	add(6, "55555555-5555", "weft:plug:55555555-5555", 0)
+	ops, _ := planPorts(&host.State{Host: "h1"}, newObserved(links), nil, "")
+	var got string
+	for _, op := range ops {
+		got += op.String() + "\n"
+	}
+	want := "ip link set tap33333333-33 nomaster down\nip link set tap44444444-44 nomaster down\nip link del tap11111111-11\nip link del tap22222222-22\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/weftnet/weft/internal/dataplane/link"
+	"github.com/weftnet/weft/internal/dataplane/mark"
 	"github.com/weftnet/weft/internal/host"
 )
 
@@ -42,10 +43,19 @@ func planPorts(s *host.State, o *observed, failed map[string]string, hold string
 			reasons[p.ID] = failed[p.NetworkID]
 		}
 	}
+	var unplugged []link.Link // what stood for instances whose ports are here no more
 	for _, l := range o.links {
-		if isTap(l) && !known[l.Name] && !deleted[l.Name] && o.bridgeOfOurs(o.byIndex[l.Master]) {
+		if !isTap(l) || known[l.Name] || deleted[l.Name] || !o.bridgeOfOurs(o.byIndex[l.Master]) {
+			continue
+		}
+		if _, plug := o.oursFor(mark.Plug, l); plug {
+			unplugged = append(unplugged, l)
+		} else {
 			ops = append(ops, set(l.Name, l.Name, "nomaster down", link.Master(0), link.Up(false)))
 		}
+	}
+	if len(unplugged) > 0 {
+		ops = append(ops, remove("", unplugged...))
 	}
 	return ops, reasons
 }
