@@ -1,8 +1,6 @@
 package api
 
 import (
-	"bufio"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -35,76 +33,6 @@ func (r *served[T]) list(rq *httpRequest) error {
 		return err
 	}
 	return r.answer(rq, q, p)
-}
-
-// answer sends the rows that a query selects.
-func (r *served[T]) answer(rq *httpRequest, q store.Query, p *page) error {
-	out := &listWriter{rq: rq}
-	out.buf = bufio.NewWriterSize(out, 64<<10)
-	out.buf.WriteString(`{"` + r.Plural + `":[`)
-	if err := r.writeRows(rq, q, p, out); err != nil {
-		return out.fail(err)
-	}
-	out.buf.WriteByte(']')
-	if p.limit > 0 {
-		out.buf.WriteString(`,"` + r.Plural + `_links":` + p.links(rq))
-	}
-	out.buf.WriteByte('}')
-	return out.fail(out.buf.Flush())
-}
-
-func (r *served[T]) writeRows(rq *httpRequest, q store.Query, p *page, out *listWriter) error {
-	tx := rq.read()
-	names := r.Table.Attributes(q.Compute)
-	var v *view
-	var line []byte
-	return r.Table.Rows(tx, q, func(row store.Row) error {
-		if shown, err := r.admitsRow(rq, tx, row.Doc); err != nil || !shown {
-			return err
-		}
-		if v == nil {
-			var err error
-			if v, err = r.viewOf(rq, row.Doc); err != nil {
-				return err
-			}
-		} else {
-			out.buf.WriteByte(',')
-		}
-		if p.limit > 0 {
-			p.saw(docID(row.Doc))
-		}
-		line = v.appendDoc(line[:0], row.Doc, names, row.Extra)
-		_, err := out.buf.Write(line)
-		return err
-	})
-}
-
-// listWriter sends the head of the answer with the first bytes of the body, so
-// that an error before them still gets a status of its own.
-type listWriter struct {
-	rq   *httpRequest
-	sent bool
-	buf  *bufio.Writer
-}
-
-func (l *listWriter) Write(b []byte) (int, error) {
-	if !l.sent {
-		l.sent = true
-		h := l.rq.w.Header()
-		h.Set("Content-Type", "application/json")
-		l.rq.w.WriteHeader(http.StatusOK)
-	}
-	return l.rq.w.Write(b)
-}
-
-// fail returns an error to be shown, or, when the body is already under way, cuts
-// the connection so that the client does not take half a list for a whole one.
-func (l *listWriter) fail(err error) error {
-	if err != nil && l.sent {
-		l.rq.s.Log.WarnContext(l.rq.r.Context(), "list cut short", "path", l.rq.r.URL.Path, "error", err)
-		panic(http.ErrAbortHandler)
-	}
-	return err
 }
 
 // query turns the filters and sort keys of a request into a query.

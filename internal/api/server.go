@@ -15,6 +15,7 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/body"
+	"github.com/weftnet/weft/internal/fair"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -59,6 +60,8 @@ type Server struct {
 	special     map[string]func(*httpRequest, []string) error
 	aliases     map[string]bool // of the extensions announced
 	described   []described
+	lists       *fair.Gate // places at the database for what reads much
+	room        room
 
 	documentOnce sync.Once // on the first request for it
 	document     []byte
@@ -72,6 +75,9 @@ func NewServer(c Config) *Server {
 	}
 	s := &Server{Config: c, collections: map[string]collection{}, nested: map[string]collection{},
 		special: map[string]func(*httpRequest, []string) error{}, aliases: map[string]bool{}}
+	if c.DB != nil {
+		s.lists = newListGate(c.DB.Readers())
+	}
 	s.special["extensions"] = s.extensions
 	s.Announce(ownExtensions...)
 	return s

@@ -108,7 +108,8 @@ func (t *Table[T]) computed(want []string) []Computed {
 	return out
 }
 
-// Rows calls each for every row that q selects, as one statement.
+// Rows calls each for every row that q selects, as one statement. It holds a reader of
+// the database meanwhile: each must not wait for anybody, least of all for a client.
 func (t *Table[T]) Rows(tx *Tx, q Query, each func(Row) error) error {
 	text, args, err := t.compose(tx, q)
 	if err != nil {
@@ -127,22 +128,16 @@ func (t *Table[T]) Rows(tx *Tx, q Query, each func(Row) error) error {
 	for i := range extra {
 		dest[1+i] = &raws[i]
 	}
-	visit := func() error {
+	return ask(text, args, func(scan func(...any) error) error {
+		if err := scan(dest...); err != nil {
+			return err
+		}
 		row.Doc = rawDoc
 		for i := range raws {
 			row.Extra[i] = extra[i].json(raws[i])
 		}
 		return each(row)
-	}
-	if !q.Reverse {
-		return ask(text, args, func(scan func(...any) error) error {
-			if err := scan(dest...); err != nil {
-				return err
-			}
-			return visit()
-		})
-	}
-	return backwards(tx, text, args, dest, &rawDoc, raws, visit)
+	})
 }
 
 // expression is the SQL of the attribute as it is selected.
@@ -162,37 +157,6 @@ func (c *Computed) json(text []byte) []byte {
 		return c.Render(text)
 	}
 	return text
-}
-
-// backwards collects a page that was selected in reverse, and yields it forward.
-func backwards(tx *Tx, text string, args, dest []any, doc *sql.RawBytes, raws []sql.RawBytes, visit func() error) error {
-	type copied struct {
-		doc   sql.RawBytes
-		extra []sql.RawBytes
-	}
-	var page []copied
-	err := tx.queryOnce(text, args, func(scan func(...any) error) error {
-		if err := scan(dest...); err != nil {
-			return err
-		}
-		c := copied{doc: append(sql.RawBytes(nil), *doc...)}
-		for _, r := range raws {
-			c.extra = append(c.extra, append(sql.RawBytes(nil), r...))
-		}
-		page = append(page, c)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for i := len(page) - 1; i >= 0; i-- {
-		*doc = page[i].doc
-		copy(raws, page[i].extra)
-		if err := visit(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (t *Table[T]) compose(tx *Tx, q Query) (string, []any, error) {
@@ -216,19 +180,35 @@ func (t *Table[T]) compose(tx *Tx, q Query) (string, []any, error) {
 		where = append(append([]Cond(nil), where...), c)
 	}
 	clause, args := and(where, args)
-	b.WriteString(clause)
+	selected := clause + ordered(order, q)
+	if q.Reverse { // the page ends before the marker, and is shown in forward order all the same
+		selected = " WHERE t.id IN (SELECT t.id FROM " + t.Name + " t" + selected + ")" + orderBy(order, false)
+	}
+	b.WriteString(selected)
+	return b.String(), args, nil
+}
+
+// ordered is the end of a statement: in what order, and how many.
+func ordered(order []Order, q Query) string {
+	text := ""
 	if len(q.Sort) > 0 || q.Limit > 0 {
-		for i, o := range order {
-			b.WriteString([]string{", ", " ORDER BY "}[btoi(i == 0)] + "t." + o.Column)
-			if o.Desc != q.Reverse {
-				b.WriteString(" DESC")
-			}
-		}
+		text = orderBy(order, q.Reverse)
 	}
 	if q.Limit > 0 {
-		fmt.Fprintf(&b, " LIMIT %d", q.Limit)
+		text += fmt.Sprintf(" LIMIT %d", q.Limit)
 	}
-	return b.String(), args, nil
+	return text
+}
+
+func orderBy(order []Order, reverse bool) string {
+	var b strings.Builder
+	for i, o := range order {
+		b.WriteString([]string{", ", " ORDER BY "}[btoi(i == 0)] + "t." + o.Column)
+		if o.Desc != reverse {
+			b.WriteString(" DESC")
+		}
+	}
+	return b.String()
 }
 
 // beyond is the condition that a row comes after the marker in the given order.

@@ -44,7 +44,7 @@ func (db *DB) openSQLite(path string) error {
 		db.write.Close()
 		return fmt.Errorf("opening %s: %w", path, err)
 	}
-	readers := max(4, runtime.GOMAXPROCS(0))
+	readers := max(4, runtime.GOMAXPROCS(0)) + 2 // which short statements have to themselves
 	db.read.SetMaxOpenConns(readers)
 	db.read.SetMaxIdleConns(readers)
 	if err := db.write.Ping(); err != nil {

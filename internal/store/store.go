@@ -134,6 +134,9 @@ func (db *DB) closePools() error { return errors.Join(db.write.Close(), db.read.
 // Dialect names the engine: "sqlite" or "postgresql".
 func (db *DB) Dialect() string { return db.dialect.name() }
 
+// Readers is how many statements and views are served at a time.
+func (db *DB) Readers() int { return db.read.Stats().MaxOpenConnections }
+
 // View runs fn on one consistent snapshot.
 func (db *DB) View(ctx context.Context, caller *weft.Caller, fn func(*Tx) error) error {
 	sqlTx, err := db.read.BeginTx(ctx, db.dialect.viewOptions())
