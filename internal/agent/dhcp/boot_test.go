@@ -49,7 +49,7 @@ func bootNetwork(opts ...string) *host.Network {
 	n.DHCP.Addresses = n.DHCP.Addresses[:1]
 	n.Leases = n.Leases[:1]
 	for i := 0; i < len(opts); i += 2 {
-		n.Leases[0].Options = append(n.Leases[0].Options, weft.ExtraDHCPOpt{Name: opts[i], Value: weft.ID(opts[i+1]), IPVersion: 4})
+		n.Leases[0].Options = append(n.Leases[0].Options, weft.ExtraDHCPOpt{Name: opts[i], Value: weft.OptionValue(opts[i+1]), IPVersion: 4})
 	}
 	return n
 }
