@@ -39,6 +39,7 @@ type Port struct {
 	VIFType         string              `json:"binding:vif_type"`
 	VIFDetails      map[string]any      `json:"binding:vif_details"`
 	Profile         map[string]any      `json:"binding:profile"`
+	Unattached      bool                `json:"unattached,omitempty"`     // not on the wire: its active binding was taken away
 	BoundRevision   int64               `json:"bound_revision,omitempty"` // not on the wire: revision at which the host or binding last changed
 }
 

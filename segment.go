@@ -29,6 +29,12 @@ func (p Provider) Number() int64 {
 	return *p.SegmentationID
 }
 
+// Beside reports whether two segments are of one type and on one physical network, of
+// which a network has one at most.
+func (p Provider) Beside(q Provider) bool {
+	return p.PhysicalNetwork != "" && p.NetworkType == q.NetworkType && p.PhysicalNetwork == q.PhysicalNetwork
+}
+
 // NetworkSegmentRange is a range of segmentation ids for tenant networks, of all
 // projects or of one.
 type NetworkSegmentRange struct {

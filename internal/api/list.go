@@ -29,6 +29,9 @@ func (r *served[T]) list(rq *httpRequest) error {
 	if err := r.sorting(rq, &q); err != nil {
 		return err
 	}
+	if p.backward {
+		q.Backward()
+	}
 	if err := r.mark(rq, &q); err != nil {
 		return err
 	}
@@ -173,7 +176,7 @@ func (r *served[T]) sorting(rq *httpRequest, q *store.Query) error {
 		if r.tellable(rq, keys[i]).SQL != "" {
 			continue
 		}
-		if col != "id" && !slices.Contains(columns[:i], col) { // of a key given twice the first counts
+		if !slices.Contains(columns[:i], col) { // of a key given twice the first counts
 			q.Sort = append(q.Sort, store.Order{Column: col, Desc: dirs[i] == "desc"})
 		}
 	}
@@ -199,6 +202,7 @@ func rejected(list []string, good func(int, string) bool) string {
 type page struct {
 	limit       int
 	reverse     bool
+	backward    bool // not a page but the whole list, from its end
 	n           int
 	first, last string
 }
@@ -227,6 +231,7 @@ func (rq *httpRequest) page() (*page, error) {
 	}
 	reverse, _ := rq.last("page_reverse")
 	p.reverse = p.limit > 0 && strings.EqualFold(reverse, "true")
+	p.backward = p.limit == 0 && strings.EqualFold(reverse, "true")
 	return p, nil
 }
 

@@ -13,7 +13,7 @@ import (
 func Quotas(svc *quota.Service) func(*httpRequest, []string) error {
 	q := quotas{svc}
 	return func(rq *httpRequest, rest []string) error {
-		get := rq.r.Method == http.MethodGet
+		get := rq.r.Method == http.MethodGet || rq.r.Method == http.MethodHead
 		switch {
 		case len(rest) == 0 && get:
 			return q.list(rq)

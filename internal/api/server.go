@@ -16,6 +16,7 @@ import (
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/body"
 	"github.com/weftnet/weft/internal/fair"
+	"github.com/weftnet/weft/internal/healthcheck"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -218,11 +219,15 @@ func (s *Server) route(rq *httpRequest, id string) error {
 	case "/", "":
 		return s.versions(rq)
 	}
+	if healthcheck.Asked(path) {
+		healthcheck.Answer(rq.w, rq.r, s.failing(rq))
+		return nil
+	}
 	if path == "/v2.0/openapi.yaml" {
 		return s.serveOpenAPI(rq)
 	}
-	rest, ok := strings.CutPrefix(path, "/v2.0/")
-	if !ok {
+	rest, ok := strings.CutPrefix(path, "/v2.0")
+	if !ok || rest != "" && rest[0] != '/' {
 		return notFound()
 	}
 	if err := rq.checkText(); err != nil {
@@ -239,13 +244,18 @@ func (s *Server) route(rq *httpRequest, id string) error {
 	c := *caller // shared by all requests with the token
 	c.RequestID = id
 	rq.caller = &c
-	if rest == "" {
+	switch rest {
+	case "":
+		return notFound()
+	case "/":
 		return s.resources(rq)
 	}
-	if rq.r.Method == http.MethodPatch || rq.r.Method == http.MethodHead {
+	segments := strings.Split(strings.TrimSuffix(rest[1:], "/"), "/")
+	// Of all that can be read Neutron answers HEAD for quotas alone.
+	if rq.r.Method == http.MethodPatch || rq.r.Method == http.MethodHead && segments[0] != "quotas" {
 		return notAllowed()
 	}
-	return s.dispatch(rq, strings.Split(strings.TrimSuffix(rest, "/"), "/"))
+	return s.dispatch(rq, segments)
 }
 
 // checkText refuses addresses with text in them that no database keeps: PostgreSQL
@@ -340,6 +350,14 @@ func (s *Server) ascend(rq *httpRequest, c collection, w *Within, rest []string)
 // health answers whether requests can be served, which takes a database that can be
 // read and written.
 func (s *Server) health(rq *httpRequest) error {
+	if err := s.failing(rq); err != nil {
+		return err
+	}
+	return rq.write(http.StatusOK, []byte(`{"status":"ok"}`))
+}
+
+// failing is why requests cannot be served, nil if they can.
+func (s *Server) failing(rq *httpRequest) error {
 	unhealthy := weft.Away()
 	if _, err := rq.read().Head(); err != nil {
 		unhealthy.Message = "The database does not answer."
@@ -349,7 +367,7 @@ func (s *Server) health(rq *httpRequest) error {
 		unhealthy.Message = "Writing to the database fails."
 		return unhealthy
 	}
-	return rq.write(http.StatusOK, []byte(`{"status":"ok"}`))
+	return nil
 }
 
 func (s *Server) versions(rq *httpRequest) error {

@@ -12,7 +12,7 @@ import (
 // unshown are members of documents that the API does not show, beside those of Meta,
 // which not every resource shows.
 var unshown = map[string][]string{
-	"port":       {"bound_revision"},
+	"port":       {"bound_revision", "unattached"},
 	"router":     {"further_gw_ports", "gw_port_id", "l3_host", "service_type_id"},
 	"floatingip": {"floating_port_id"},
 

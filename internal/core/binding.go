@@ -7,14 +7,18 @@ import (
 	"github.com/weftnet/weft/internal/store"
 )
 
-// Bindings are all bindings of an instance's port, the ACTIVE one first. The error
+// Bindings are all bindings of an instance's port, the ACTIVE one first if it has not
+// been taken away. The error
 // is BadRequest for a port that is no instance's.
 func (s *Service) Bindings(tx *store.Tx, p *weft.Port) ([]*weft.PortBinding, error) {
 	if !strings.HasPrefix(p.DeviceOwner, "compute:") {
 		return nil, badRequest("port", "Invalid port %s. Operation only valid on compute ports", p.ID)
 	}
 	more, err := store.PortBindings.Find(tx, store.Eq("port_id", p.ID))
-	return append([]*weft.PortBinding{p.Binding()}, more...), err
+	if err != nil || p.Unattached {
+		return more, err
+	}
+	return append([]*weft.PortBinding{p.Binding()}, more...), nil
 }
 
 // Binding is the one for a host; PortBindingNotFound if there is none.
@@ -31,8 +35,9 @@ func (s *Service) Binding(tx *store.Tx, p *weft.Port, host string) (*weft.PortBi
 	return nil, weft.Errorf(weft.NotFound, "PortBindingNotFound", "Binding for port %s for host %s could not be found.", p.ID, host)
 }
 
-// CreateBinding prepares a host for the port. Errors: PortBindingAlreadyExists, and
-// PortBindingError if no driver can carry the port there.
+// CreateBinding prepares a host for the port, or binds it there if its ACTIVE binding
+// was taken away. Errors: PortBindingAlreadyExists, and PortBindingError if no driver
+// can carry the port to a host that is prepared.
 func (s *Service) CreateBinding(tx *store.Tx, p *weft.Port, b *weft.PortBinding) error {
 	all, err := s.Bindings(tx, p)
 	if err != nil {
@@ -42,6 +47,10 @@ func (s *Service) CreateBinding(tx *store.Tx, p *weft.Port, b *weft.PortBinding)
 		if other.Host == b.Host {
 			return weft.Errorf(weft.Conflict, "PortBindingAlreadyExists", "Binding for port %s on host %s already exists.", p.ID, b.Host)
 		}
+	}
+	if p.Unattached {
+		_, err := s.attach(tx, p, b)
+		return err
 	}
 	b.PortID, b.Status, b.ProjectID = p.ID, weft.StatusInactive, p.ProjectID
 	if err := s.prepare(tx, p, b); err != nil {
@@ -91,15 +100,21 @@ func (s *Service) UpdateBinding(tx *store.Tx, p *weft.Port, host string, b *weft
 
 // rebind makes the port be bound as the binding says.
 func (s *Service) rebind(tx *store.Tx, p *weft.Port, b *weft.PortBinding) error {
-	moved := weft.Clone(b.At(p))
-	if err := s.UpdatePort(tx, p, moved, weft.Given{"binding:host_id": true, "binding:profile": true}); err != nil {
-		return err
-	}
-	if !moved.Bound() {
+	bound, err := s.attach(tx, p, b)
+	if err == nil && !bound {
 		return bindingError(p, b)
 	}
+	return err
+}
+
+// attach makes the binding the port's own, and reports whether a driver carries it.
+func (s *Service) attach(tx *store.Tx, p *weft.Port, b *weft.PortBinding) (bool, error) {
+	moved := weft.Clone(b.At(p))
+	if err := s.UpdatePort(tx, p, moved, weft.Given{"binding:host_id": true, "binding:profile": true}); err != nil {
+		return false, err
+	}
 	*b = *moved.Binding()
-	return nil
+	return moved.Bound(), nil
 }
 
 // ActivateBinding moves the port to a host that was prepared for it, and keeps the
@@ -133,7 +148,7 @@ func (s *Service) DeleteBinding(tx *store.Tx, p *weft.Port, host string) error {
 		return store.PortBindings.Delete(tx, b)
 	}
 	moved := weft.Clone(p)
-	moved.HostID = ""
+	moved.HostID, moved.Unattached = "", true
 	return s.UpdatePort(tx, p, moved, weft.Given{"binding:host_id": true})
 }
 

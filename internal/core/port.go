@@ -181,7 +181,7 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 	p.DNSAssignment = s.assignNames(p)
 	moved := rebinds(old, p)
 	if moved {
-		p.Status = weft.StatusDown
+		p.Status, p.Unattached = weft.StatusDown, p.Unattached && p.HostID == ""
 		if err := s.bind(tx, v, p, old.Revision+1); err != nil {
 			return err
 		}

@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/healthcheck"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -258,10 +258,20 @@ func (m router) versions() {
 	m.open("GET /v3", func(q *request) error {
 		return q.reply(http.StatusOK, map[string]any{"version": q.version()})
 	})
-	m.open("GET /healthcheck", func(q *request) error {
-		_, err := io.WriteString(q.w, "OK")
-		return err
-	})
+	for _, path := range []string{healthcheck.Path, healthcheck.Path + "/"} {
+		m.open(path, func(q *request) error {
+			healthcheck.Answer(q.w, q.r, q.failing())
+			return nil
+		})
+	}
+}
+
+// failing is why requests cannot be served, nil if they can.
+func (q *request) failing() error {
+	if _, err := q.read().Head(); err != nil || q.s.db.Writable() != nil {
+		return weft.Away()
+	}
+	return nil
 }
 
 func (q *request) version() any {

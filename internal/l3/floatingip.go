@@ -30,6 +30,7 @@ func (s *Service) CreateFloatingIP(tx *store.Tx, f *weft.FloatingIP, subnetID st
 	if err != nil {
 		return err
 	}
+	f.DNSName, f.DNSDomain = "", "" // kept for a DNS service outside only, and there is none
 	f.FloatingPortID, f.FloatingIPAddress, f.Status, f.RouterID = p.ID, weft.AddrOf(addr), weft.StatusDown, ""
 	if err := s.associate(tx, f, f.FixedIPAddress.Addr); err != nil {
 		return err

@@ -130,13 +130,20 @@ func (m *Manager) allocate(tx *store.Tx, n *weft.Network) (weft.Provider, error)
 }
 
 // AddSegment reserves a further segment for a network, which must carry the
-// network's MTU, and adds it to the network's.
+// network's MTU, and adds it to the network's. A network has one segment of a type on
+// a physical network: what leaves the choice to us, where that is taken, is on none,
+// as in Neutron.
 func (m *Manager) AddSegment(tx *store.Tx, n *weft.Network, p weft.Provider) (weft.Provider, error) {
+	chosen := p.PhysicalNetwork != ""
 	p, err := m.reserve(tx, n.ProjectID, p)
 	if err != nil {
 		return p, err
 	}
-	setSegments(n, append(n.AllSegments(), p))
+	all := n.AllSegments()
+	if !chosen && slices.ContainsFunc(all, p.Beside) {
+		p.PhysicalNetwork = ""
+	}
+	setSegments(n, append(all, p))
 	return p, m.MTU(n)
 }
 

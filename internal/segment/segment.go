@@ -30,7 +30,7 @@ func (s *Service) CreateSegment(tx *store.Tx, seg *weft.Segment) error {
 		return err
 	}
 	for _, other := range before {
-		if p.PhysicalNetwork != "" && other.NetworkType == p.NetworkType && other.PhysicalNetwork == p.PhysicalNetwork {
+		if p.Beside(other) || p.Same(other) {
 			return weft.Errorf(weft.Conflict, "NeutronDbObjectDuplicateEntry",
 				"Failed to create a duplicate NetworkSegment: for attribute(s) ['network_id', 'network_type', 'physical_network'] with value(s) %s-%s-%s",
 				n.ID, p.NetworkType, p.PhysicalNetwork)

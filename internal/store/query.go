@@ -73,6 +73,14 @@ type Query struct {
 	Keep    bool     // the statement is one of few, which come again: keep it prepared
 }
 
+// Backward turns the order of a query round, in which the rows then come too.
+func (q *Query) Backward() {
+	for i := range q.Sort {
+		q.Sort[i].Desc = !q.Sort[i].Desc
+	}
+	q.Sort = append(q.Sort, Order{"id", true})
+}
+
 // Row is one noun as it is shown: its document, and the JSON texts of computed
 // attributes in the order of Rows' names. The bytes are valid during the call only.
 type Row struct {

@@ -5,7 +5,8 @@
 //
 // The requests are in requests/, one file a noun; explained is the list of the
 // differences that are intended, each with its reason. Any other difference fails
-// the run.
+// the run, and so does, in a run of all nouns, a line of the list that has explained
+// nothing.
 //
 //	go run ./test/differential [-weft bin/weft] [-v] [NOUN ...]
 //

@@ -22,13 +22,13 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	unexplained, err := run(ctx)
+	faults, err := run(ctx)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "differential:", err)
 		os.Exit(broken)
-	case unexplained > 0:
+	case faults > 0:
 		os.Exit(differs)
 	}
 }
@@ -60,7 +60,8 @@ func parse() (options, error) {
 	return o, err
 }
 
-// run returns the number of differences that nobody has explained.
+// run returns the number of differences that nobody has explained, and of
+// explanations of differences that are gone.
 func run(ctx context.Context) (int, error) {
 	o, err := parse()
 	if err != nil {

@@ -112,19 +112,21 @@ func (r *report) explains(rq request, difference string) bool {
 	return false
 }
 
-// finish prints the sums and returns the number of unexplained differences. After a
-// run of everything it names the explanations that explained nothing.
-func (r *report) finish(path string, all bool) (int, error) {
+// finish prints the sums and returns the number of faults: differences that nothing
+// explains and, after a run of everything, explanations of nothing.
+func (r *report) finish(path string, all bool) (faults int, err error) {
+	idle := 0
 	for _, e := range r.known {
 		if all && !e.used {
-			r.note(fmt.Sprintf("explained:%d explains nothing any more: %s", e.line, e.reason))
+			idle++
+			r.say("explained:%d explains nothing any more: %s", e.line, e.reason)
 		}
 	}
-	r.say("\n%d requests, %d differences explained, %d unexplained", r.requests, r.closed, r.open)
-	if path == "" {
-		return r.open, nil
+	r.say("\n%d requests, %d differences explained, %d unexplained, %d explanations of nothing", r.requests, r.closed, r.open, idle)
+	if path != "" {
+		err = os.WriteFile(path, []byte(r.out.String()), 0o644)
 	}
-	return r.open, os.WriteFile(path, []byte(r.out.String()), 0o644)
+	return r.open + idle, err
 }
 
 // show is an answer as it came, or as it is on record.

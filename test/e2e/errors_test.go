@@ -294,7 +294,7 @@ func unauthorized(t *testing.T, c *cloud, u *user) {
 			}
 		}
 	}
-	for path, want := range map[string]int{"/": 200, "/healthz": 200, "/v2.0": 404, "/v3/networks": 404} {
+	for path, want := range map[string]int{"/": 200, "/healthz": 200, "/healthcheck": 200, "/v2.0": 401, "/v3/networks": 404} {
 		if res, err := u.do("GET", path, ""); err != nil || res.status != want {
 			t.Errorf("GET %s: status %d, %v; want %d", path, res.status, err, want)
 		}
