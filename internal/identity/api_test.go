@@ -2,6 +2,7 @@ package identity
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -437,6 +438,28 @@ func TestBootstrapWithPasswords(t *testing.T) {
 	for user, password := range passwords {
 		if _, err := s.checkPassword(t.Context(), userRef{name: user, domain: domainRef{name: "Default"}}, password); err != nil {
 			t.Errorf("%s cannot log in: %v", user, err)
+		}
+	}
+}
+
+// Load balancers ask on this port too, without a token and by any method.
+func TestHealthcheck(t *testing.T) {
+	c := newCloud(t)
+	for method, want := range map[string]int{"GET": 200, "POST": 200, "OPTIONS": 200, "HEAD": 204} {
+		for _, path := range []string{"/healthcheck", "/healthcheck/"} {
+			rq, err := http.NewRequestWithContext(t.Context(), method, c.server.URL+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.DefaultClient.Do(rq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			if res.StatusCode != want || method != "HEAD" && string(body) != "OK" {
+				t.Errorf("%s %s: %d %q", method, path, res.StatusCode, body)
+			}
 		}
 	}
 }
