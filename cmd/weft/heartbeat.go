@@ -32,14 +32,17 @@ type heartbeat struct {
 const period = 30 * time.Second
 
 func (h *heartbeat) run(ctx context.Context) error {
-	for {
+	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(period):
+		case <-time.After(trimLook):
 		}
-		if err := h.beat(ctx); err != nil && ctx.Err() == nil {
-			h.log.Warn("heartbeat", "error", err)
+		if time.Since(last) >= period {
+			last = time.Now()
+			if err := h.beat(ctx); err != nil && ctx.Err() == nil {
+				h.log.Warn("heartbeat", "error", err)
+			}
 		}
 		if err := h.trim(ctx); err != nil && ctx.Err() == nil {
 			h.log.Warn("trimming the change log", "error", err)
@@ -47,20 +50,23 @@ func (h *heartbeat) run(ctx context.Context) error {
 	}
 }
 
-// How long the change log is kept, and how often what is older is removed.
+// How often what is too old or too much of the change log is removed, and how often it
+// is looked at whether it has grown by so much that this cannot wait.
 const (
-	history   = 7 * 24 * time.Hour
 	trimEvery = time.Hour
+	trimLook  = 5 * time.Second
 )
 
 func (h *heartbeat) trim(ctx context.Context) error {
-	if time.Since(h.trimmed) < trimEvery {
+	if time.Since(h.trimmed) < trimEvery && h.db.LogGrown() < h.cfg.LogBytes/16 {
 		return nil
 	}
 	h.trimmed = time.Now()
-	return h.db.Update(ctx, weft.SystemCaller("heartbeat"), func(tx *store.Tx) error {
-		return tx.TrimChanges(tx.Now().Add(-history))
-	})
+	gone, err := h.db.TrimChanges(ctx, h.cfg.LogAge, h.cfg.LogBytes)
+	if gone.Entries > 0 {
+		h.log.Info("trimmed the change log", "entries", gone.Entries, "bytes", gone.Bytes, "left", h.db.LogBytes())
+	}
+	return err
 }
 
 // beat registers the agents, or renews them.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -353,7 +354,7 @@ func (s *Server) health(rq *httpRequest) error {
 	if err := s.failing(rq); err != nil {
 		return err
 	}
-	return rq.write(http.StatusOK, []byte(`{"status":"ok"}`))
+	return rq.write(http.StatusOK, fmt.Appendf(nil, `{"status":"ok","change_log_bytes":%d}`, s.DB.LogBytes()))
 }
 
 // failing is why requests cannot be served, nil if they can.

@@ -35,8 +35,10 @@ type Config struct {
 	IdentityPort uint16
 	Database     string // URL as the store takes it; "" is SQLite in StateDir
 	DatabaseTime DatabaseTime
-	NewPasswords bool   // for the users that clouds.yaml is about; a flag only
-	PolicyFile   string // rules in place of the built-in ones; "" is none
+	NewPasswords bool          // for the users that clouds.yaml is about; a flag only
+	LogAge       time.Duration // how long the change log goes back
+	LogBytes     int64         // and how much of it is kept
+	PolicyFile   string        // rules in place of the built-in ones; "" is none
 	TokenTTL     time.Duration
 	Keystone     Keystone
 	ServiceToken ServiceToken

@@ -99,6 +99,10 @@ others. Then clients get 503 with Retry-After, and a connection that is silent i
 replaced.`},
 		{"database", "start_timeout", "60", read(func(c *Config) *time.Duration { return &c.DatabaseTime.Start }, duration),
 			`Seconds that a start waits for a database that is not there yet.`},
+		{"database", "change_log_days", "7", read(func(c *Config) *time.Duration { return &c.LogAge }, days),
+			`Days that what was changed, by whom, is kept in the database.`},
+		{"database", "change_log_size", "256", read(func(c *Config) *int64 { return &c.LogBytes }, mebibytes),
+			`MiB of documents that are kept of it; the oldest go first.`},
 		{"oslo_middleware", "max_request_body_size", "1048576", read(func(c *Config) *int { return &c.MaxBody }, number(114688, 64<<20)),
 			`Bytes of the largest request. Requests that are under way at once take some 64
 times as much memory together, whatever is in them.`},

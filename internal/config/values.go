@@ -46,6 +46,16 @@ func number(low, high int) func(string) (int, error) {
 	}
 }
 
+func days(s string) (time.Duration, error) {
+	n, err := number(1, 3650)(s)
+	return time.Duration(n) * 24 * time.Hour, err
+}
+
+func mebibytes(s string) (int64, error) {
+	n, err := number(16, 1<<20)(s)
+	return int64(n) << 20, err
+}
+
 func port(s string) (uint16, error) {
 	n, err := number(0, 65535)(s)
 	return uint16(n), err

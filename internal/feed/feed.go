@@ -54,6 +54,9 @@ func (f *Feed) State(ctx context.Context, after int64) (*host.State, error) {
 		if err != nil {
 			return nil, err
 		}
+		if !changes[0].Follows(after) { // the log was trimmed beyond the position
+			return f.compute(ctx)
+		}
 		for _, c := range changes {
 			after = c.Seq
 			if in.concerns(c) {

@@ -364,3 +364,31 @@ func TestQoS(t *testing.T) {
 		t.Error("a floating IP keeps the policy taken from it")
 	}
 }
+
+// A feed whose position is no longer in the change log gives the present state.
+func TestStateAfterTrimming(t *testing.T) {
+	c := newCloud(t)
+	f := c.feed("h1")
+	was := state(t, f)
+	c.write(t, func(tx *store.Tx) {
+		for range 10 {
+			p, err := store.Ports.Get(tx, "far")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Name += "x" // concerns no host
+			if err := store.Ports.Update(tx, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if _, err := c.db.TrimChanges(t.Context(), time.Hour, 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	now, err := f.State(ctx, was.Revision)
+	if err != nil || now.Revision <= was.Revision {
+		t.Errorf("%v: %+v", err, now)
+	}
+}

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"errors"
+	"math"
 	"time"
 
 	"github.com/weftnet/weft"
@@ -38,6 +40,7 @@ func (tx *Tx) append(noun, op string, m *weft.Meta, before, after []byte) error 
 		tx.Now().UnixMilli(), noun, op, m.ID, m.ProjectID, m.Revision, c.UserID, c.RequestID, string(before), string(after))
 	if err == nil {
 		tx.logged++
+		tx.db.trail.appended.Add(int64(len(before) + len(after)))
 	}
 	return err
 }
@@ -51,6 +54,16 @@ func (tx *Tx) Head() (int64, error) {
 
 // Changes returns up to limit entries after seq, oldest first.
 func (tx *Tx) Changes(seq int64, limit int) ([]Change, error) {
+	return tx.changes(seq, limit, math.MaxInt)
+}
+
+// manyBytes are those of documents that WaitChanges returns at once.
+const manyBytes = 4 << 20
+
+var errEnough = errors.New("enough")
+
+// changes is Changes that ends early with the entry that exceeds the bytes.
+func (tx *Tx) changes(seq int64, limit, bytes int) ([]Change, error) {
 	var out []Change
 	err := tx.Query(`SELECT seq, at, noun, op, id, project_id, revision, user_id, request_id, before, after
 		FROM changes WHERE seq > ? ORDER BY seq LIMIT ?`, []any{seq, limit}, func(scan func(...any) error) error {
@@ -66,8 +79,14 @@ func (tx *Tx) Changes(seq int64, limit int) ([]Change, error) {
 			c.After = []byte(after)
 		}
 		out = append(out, c)
+		if bytes -= len(before) + len(after); err == nil && bytes < 0 {
+			return errEnough
+		}
 		return err
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
 	return out, err
 }
 
@@ -76,7 +95,7 @@ func (tx *Tx) Changes(seq int64, limit int) ([]Change, error) {
 func (db *DB) WaitChanges(ctx context.Context, seq int64, limit int) ([]Change, error) {
 	for {
 		woken := db.head.wait() // before looking, so that nothing falls between
-		out, err := db.Read(ctx, nil).Changes(seq, limit)
+		out, err := db.Read(ctx, nil).changes(seq, limit, manyBytes)
 		if err != nil || len(out) > 0 {
 			return out, err
 		}
@@ -88,9 +107,8 @@ func (db *DB) WaitChanges(ctx context.Context, seq int64, limit int) ([]Change, 
 	}
 }
 
-// TrimChanges forgets entries older than the given time, except the newest one,
-// from which the numbers go on.
-func (tx *Tx) TrimChanges(before time.Time) error {
-	_, err := tx.Exec("DELETE FROM changes WHERE at < ? AND seq < (SELECT MAX(seq) FROM changes)", before.UnixMilli())
-	return err
-}
+// A reader that finds the entry after its position gone, because the log was trimmed
+// meanwhile, sees it by the numbers: Follows is false of the first that there is.
+
+// Follows reports whether the entry is the next after seq.
+func (c Change) Follows(seq int64) bool { return c.Seq == seq+1 }

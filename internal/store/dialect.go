@@ -17,10 +17,11 @@ type dialect interface {
 	notify(tx *Tx) error     // tells other processes at commit
 	listen(ctx context.Context, db *DB)
 	viewOptions() *sql.TxOptions
-	ddl(text string) string // schema text to the engine's types
-	away(err error) bool    // an error that may pass: clients are to try again
-	comes(err error) bool   // one that is worth waiting for when the server starts
-	tableNamed() string     // a query for the name of the table named so
+	giveBack(ctx context.Context, db *DB) error // space of rows that are gone, to the file system
+	ddl(text string) string                     // schema text to the engine's types
+	away(err error) bool                        // an error that may pass: clients are to try again
+	comes(err error) bool                       // one that is worth waiting for when the server starts
+	tableNamed() string                         // a query for the name of the table named so
 	// unhurried is a connection of its own for work that takes as long as it takes.
 	unhurried(ctx context.Context, db *DB) (*sql.Conn, error)
 }

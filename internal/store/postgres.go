@@ -107,6 +107,9 @@ func (*postgresDialect) notify(tx *Tx) error {
 	return err
 }
 
+// giveBack is autovacuum's business.
+func (*postgresDialect) giveBack(context.Context, *DB) error { return nil }
+
 // listen turns notifications of other servers into local broadcasts, and
 // reconnects for as long as ctx lives.
 func (d *postgresDialect) listen(ctx context.Context, db *DB) {

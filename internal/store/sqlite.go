@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -29,14 +30,15 @@ func (db *DB) openSQLite(path string) error {
 	}
 	dsn := func(pragmas ...string) string {
 		q := url.Values{"_txlock": {"immediate"}}
-		for _, p := range append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", fmt.Sprintf("busy_timeout(%d)", db.patience.Milliseconds()), "foreign_keys(1)", "temp_store(MEMORY)") {
+		for _, p := range append(pragmas, "journal_mode(WAL)", "journal_size_limit(16777216)", "synchronous(FULL)",
+			fmt.Sprintf("busy_timeout(%d)", db.patience.Milliseconds()), "foreign_keys(1)", "temp_store(MEMORY)") {
 			q.Add("_pragma", p)
 		}
 		// A path may have what means something in a URL.
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	}
 	var err error
-	if db.write, err = sql.Open("sqlite", dsn("cache_size(-8000)")); err != nil {
+	if db.write, err = sql.Open("sqlite", dsn("auto_vacuum(2)", "cache_size(-8000)")); err != nil {
 		return fmt.Errorf("opening %s: %w", path, err)
 	}
 	db.write.SetMaxOpenConns(1)
@@ -51,6 +53,7 @@ func (db *DB) openSQLite(path string) error {
 		db.closePools()
 		return fmt.Errorf("opening %s: %w", path, err)
 	}
+	db.shrinkable(path)
 	// The file holds password hashes and signing keys.
 	if err := os.Chmod(path, 0o600); err != nil {
 		db.closePools()
@@ -96,6 +99,67 @@ func (sqliteDialect) tableNamed() string {
 
 func (sqliteDialect) unhurried(ctx context.Context, db *DB) (*sql.Conn, error) {
 	return db.write.Conn(ctx)
+}
+
+// freed is how many pages are given back in one go, for which writers wait.
+const freed = 512
+
+// giveBack shortens the file by what is free in it, but for a small rest.
+func (sqliteDialect) giveBack(ctx context.Context, db *DB) error {
+	for {
+		left, err := db.vacuumSome(ctx)
+		if err != nil || left < freed {
+			return err
+		}
+	}
+}
+
+// vacuumSome gives some pages back and returns how many are free still.
+func (db *DB) vacuumSome(ctx context.Context) (left int, err error) {
+	db.writer.Lock()
+	defer db.writer.Unlock()
+	w, err := db.writerConn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var mode int
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA auto_vacuum").Scan(&mode); err != nil || mode == 0 {
+		return 0, err
+	}
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&left); err != nil || left < freed {
+		return 0, err
+	}
+	before := left
+	rows, err := w.conn.QueryContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", freed))
+	if err != nil {
+		return 0, err
+	}
+	for rows.Next() { // a row a page
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return 0, err
+	}
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&left); err != nil || left >= before {
+		return 0, err // somebody reads what is to go
+	}
+	return left, nil
+}
+
+// shrinkable makes an older file one that gives space back, which takes writing it anew
+// once. Where that fails, for want of space or because another process reads it, the
+// file stays as it is.
+func (db *DB) shrinkable(path string) {
+	var mode, pages int
+	row := db.write.QueryRow("SELECT (SELECT auto_vacuum FROM pragma_auto_vacuum), (SELECT page_count FROM pragma_page_count)")
+	if err := row.Scan(&mode, &pages); err != nil || mode != 0 || pages < 2 {
+		return
+	}
+	start := time.Now()
+	if _, err := db.write.Exec("VACUUM"); err != nil {
+		db.log.Warn("the database file cannot be made to give space back", "file", path, "error", err)
+		return
+	}
+	db.log.Info("the database file has been written anew, once: it gives space back now", "file", path, "took", time.Since(start))
 }
 
 func (sqliteDialect) ddl(text string) string {

@@ -27,6 +27,7 @@ type DB struct {
 	conn     *writer
 	stmts    sync.Map // text -> *sql.Stmt, on the read pool
 	composed atomic.Int32
+	trail    trail
 	head     *signal // broadcast after every commit that wrote to the change log
 	writing  *trouble
 	reading  *trouble

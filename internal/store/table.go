@@ -105,6 +105,23 @@ func Encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
+// maxDocument is the largest document in bytes: a trunk with a subport for each VLAN has
+// less. Every change of one is in the change log, with what was before.
+const maxDocument = 512 << 10
+
+// encode is Encode for a document that is to be stored.
+func (t *Table[T]) encode(v *T) ([]byte, error) {
+	doc, err := Encode(v)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a row of %s: %w", t.Name, err)
+	}
+	if len(doc) > maxDocument {
+		return nil, weft.Errorf(weft.TooLarge, "HTTPRequestEntityTooLarge", "%s %s would have %d bytes, more than the %d that are kept of one.",
+			t.Label, meta(v).ID, len(doc), maxDocument)
+	}
+	return doc, nil
+}
+
 func (t *Table[T]) decode(doc []byte) (*T, error) {
 	v := new(T)
 	if err := json.Unmarshal(doc, v); err != nil {
@@ -203,9 +220,9 @@ func (t *Table[T]) insert(tx *Tx, v *T) error {
 	if t.FromZero {
 		m.Revision = 0
 	}
-	doc, err := Encode(v)
+	doc, err := t.encode(v)
 	if err != nil {
-		return fmt.Errorf("encoding a row of %s: %w", t.Name, err)
+		return err
 	}
 	args := make([]any, 0, 4+len(t.Columns))
 	args = append(args, m.ID, m.ProjectID, m.Revision, string(doc))
@@ -253,8 +270,8 @@ func (t *Table[T]) update(tx *Tx, v *T, always bool) error {
 	}
 	m.Revision = meta(old).Revision + 1
 	m.UpdatedAt = weft.Time{Time: tx.Now()}
-	if doc, err = Encode(v); err != nil {
-		return fmt.Errorf("encoding a row of %s: %w", t.Name, err)
+	if doc, err = t.encode(v); err != nil {
+		return err
 	}
 	args := make([]any, 0, 4+len(t.Columns))
 	args = append(args, m.Revision, string(doc))
