@@ -68,7 +68,8 @@ func serviceCloud(k config.Keystone, network string) client.Cloud {
 func (m *machine) identifyHere(ctx context.Context) (authtoken.Source, error) {
 	say("identity: users, projects and the service catalogue")
 	m.authURL = "http://" + reachable(m.listeners["identity"]) + "/v3"
-	own, err := identity.New(ctx, identity.Config{DB: m.db, Log: m.log, TokenTTL: m.cfg.TokenTTL, Bodies: m.bodies})
+	own, err := identity.New(ctx, identity.Config{DB: m.db, Log: m.log, TokenTTL: m.cfg.TokenTTL, Bodies: m.bodies,
+		FreeFailures: m.cfg.FreeFailures})
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/weftnet/weft/internal/feed"
 	"github.com/weftnet/weft/internal/host"
 	"github.com/weftnet/weft/internal/identity"
+	"github.com/weftnet/weft/internal/serve"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -51,6 +52,7 @@ type machine struct {
 	follow    func(ctx context.Context) error // keeps the source of tokens up to date
 	gate      *authtoken.Gate
 	network   *api.Server
+	door      *serve.Door
 	agent     *agent.Agent // nil: the APIs only
 	beat      *heartbeat
 	closers   []func()
@@ -61,7 +63,8 @@ type machine struct {
 // newMachine makes everything; with an agent it is the host's, which is the cloud's.
 func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, cloud string, listeners map[string]net.Listener, withAgent bool) (*machine, error) {
 	m := &machine{cfg: cfg, cloud: cloud, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners,
-		bodies: body.NewReader(body.Limits{Bytes: int64(cfg.MaxBody), Items: cfg.MaxBulk})}
+		bodies: body.NewReader(body.Limits{Bytes: int64(cfg.MaxBody), Items: cfg.MaxBulk}),
+		door:   serve.New(log, serve.Limits(cfg.Clients))}
 	if err := m.identify(ctx); err != nil {
 		return nil, err
 	}

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/weftnet/weft/internal/run"
 )
@@ -20,9 +18,9 @@ func (m *machine) tasks() []run.Task {
 		tasks = append(tasks, always("agent", m.agent.Run))
 	}
 	for name, h := range m.handlers() {
-		tasks = append(tasks, serve(name+" API", m.listeners[name], h))
+		tasks = append(tasks, m.serve(name+" API", m.listeners[name], h))
 		if l := m.listeners[name+insideToo]; l != nil {
-			tasks = append(tasks, serve(name+" API inside", l, h))
+			tasks = append(tasks, m.serve(name+" API inside", l, h))
 		}
 	}
 	return tasks
@@ -45,23 +43,7 @@ func always(name string, do func(context.Context) error) run.Task {
 	})
 }
 
-// serve is an HTTP server on a listener. When it is told to stop it lets requests
-// under way finish.
-func serve(name string, l net.Listener, h http.Handler) run.Task {
-	return always(name, func(ctx context.Context) error {
-		s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-		stopped := make(chan struct{})
-		go func() {
-			defer close(stopped)
-			<-ctx.Done()
-			grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			defer cancel()
-			s.Shutdown(grace)
-		}()
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		<-stopped
-		return nil
-	})
+// serve is an HTTP server on a listener.
+func (m *machine) serve(name string, l net.Listener, h http.Handler) run.Task {
+	return always(name, func(ctx context.Context) error { return m.door.Serve(ctx, l, h) })
 }

@@ -40,6 +40,8 @@ type Config struct {
 	LogBytes     int64         // and how much of it is kept
 	PolicyFile   string        // rules in place of the built-in ones; "" is none
 	TokenTTL     time.Duration
+	FreeFailures int // wrong passwords in a row before the next has to wait; 0 is any number
+	Clients      Clients
 	Keystone     Keystone
 	ServiceToken ServiceToken
 	Physnets     map[string]string // physical network -> interface
@@ -63,6 +65,13 @@ type Config struct {
 	DHCP     DHCP
 	Schedule Schedule
 	Log      Log
+}
+
+// Clients is what those who speak to the APIs may do.
+type Clients struct {
+	Patience    time.Duration // for the next piece of what they send or take
+	Connections int
+	PerAddress  int // 0: three quarters of all
 }
 
 // Keystone is who knows tokens in the place of weft's own identity.

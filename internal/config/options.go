@@ -43,6 +43,16 @@ in ~/.local/state.`},
 			`Largest page of a list; -1 is as large as asked for.`},
 		{section, "max_bulk_items", "1000", read(func(c *Config) *int { return &c.MaxBulk }, number(1, 100000)),
 			`How many ports, or whatever else, one request can create.`},
+		{section, "client_socket_timeout", "30", read(func(c *Config) *time.Duration { return &c.Clients.Patience }, duration),
+			`Seconds that a client may take to send the next 16 kB of a request, or to take
+the next 16 kB of an answer.`},
+		{section, "max_connections", "1024", read(func(c *Config) *int { return &c.Clients.Connections }, number(1, 1000000)),
+			`How many connections to the APIs there are; fewer where the process may not have
+as many files. A new one takes the place of the one that has done nothing for
+longest.`},
+		{section, "max_connections_per_address", "0", read(func(c *Config) *int { return &c.Clients.PerAddress }, number(0, 1000000)),
+			`How many of them come from one address, or from one /64 of IPv6; 0 is three
+quarters of all.`},
 		{section, "base_mac", "fa:16:3e:00:00:00", read(func(c *Config) *weft.MAC { return &c.BaseMAC }, baseMAC),
 			`What the MAC addresses of ports begin with: three octets, or four if the fourth
 is not 00. The rest is drawn at random.`},
@@ -129,6 +139,10 @@ func identity() []option {
 			`TCP port of the identity API.`},
 		{section, "token_ttl", "3600", read(func(c *Config) *time.Duration { return &c.TokenTTL }, duration),
 			`Seconds that a token is good for.`},
+		{section, "lockout_failure_attempts", "5", read(func(c *Config) *int { return &c.FreeFailures }, number(0, 1000)),
+			`After so many wrong passwords in a row the same user is refused to the same
+address: for a second, and twice as long with every further one, up to a minute.
+Logins from other addresses are not concerned. 0: never.`},
 		{section, "service_token_roles", "service", read(func(c *Config) *[]string { return &c.ServiceToken.Roles }, list),
 			`Roles one of which makes the token in X-Service-Token that of a service. A
 request with such a token may show a user's token that has expired, and the

@@ -436,7 +436,7 @@ func TestBootstrapWithPasswords(t *testing.T) {
 		t.Fatalf("passwords %v, error %v", passwords, err)
 	}
 	for user, password := range passwords {
-		if _, err := s.checkPassword(t.Context(), userRef{name: user, domain: domainRef{name: "Default"}}, password); err != nil {
+		if _, err := s.checkPassword(t.Context(), "", userRef{name: user, domain: domainRef{name: "Default"}}, password); err != nil {
 			t.Errorf("%s cannot log in: %v", user, err)
 		}
 	}

@@ -1,7 +1,9 @@
 package identity
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/weftnet/weft"
@@ -12,6 +14,12 @@ type userRef struct {
 	id     string
 	name   string
 	domain domainRef
+}
+
+// key tells references apart, however long they are.
+func (r userRef) key() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{r.id, r.name, r.domain.id, r.domain.name}))
+	return string(sum[:])
 }
 
 // domainRef names a domain, by id or by name.
@@ -26,6 +34,7 @@ type projectRef struct {
 
 // authRequest is what a client asks for when it asks for a token.
 type authRequest struct {
+	from     string // the address that asks
 	methods  []string
 	user     userRef // of the method password
 	password string

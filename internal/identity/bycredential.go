@@ -24,19 +24,20 @@ func ending(c *weft.ApplicationCredential) time.Time {
 
 // proveByCredential is as checkPassword: what is not there and what is wrong take
 // equally long and look alike.
-func (s *Service) proveByCredential(ctx context.Context, ref *credentialRef) (proof, error) {
+func (s *Service) proveByCredential(ctx context.Context, from string, ref *credentialRef) (proof, error) {
 	tx := s.db.Read(ctx, nil)
 	c, err := findCredential(tx, ref)
 	if err != nil && !errors.Is(err, errDenied) {
 		return proof{}, err
 	}
-	hash := ""
+	hash, who := "", login{from, userRef{ref.id, ref.name, ref.user.domain}.key()}
 	if c != nil {
+		who.user = c.ID
 		if hash, err = tx.Secret(c.ID); err != nil {
 			return proof{}, err
 		}
 	}
-	ok, err := s.vault.check(ctx, hash, ref.secret)
+	ok, err := s.vault.check(ctx, who, hash, ref.secret)
 	switch {
 	case err != nil:
 		return proof{}, err

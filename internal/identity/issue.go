@@ -12,21 +12,22 @@ import (
 
 // checkPassword is the user of a name and password. Wrong names, wrong passwords
 // and users without one are refused alike and equally slowly, with errDenied.
-func (s *Service) checkPassword(ctx context.Context, ref userRef, password string) (*weft.User, error) {
+func (s *Service) checkPassword(ctx context.Context, from string, ref userRef, password string) (*weft.User, error) {
 	tx := s.db.Read(ctx, nil)
 	u, err := findUser(tx, ref)
 	if err != nil && !errors.Is(err, errDenied) {
 		return nil, err
 	}
-	hash := ""
+	hash, who := "", login{from, ref.key()}
 	if u != nil {
+		who.user = u.ID
 		// The hash is read after the user: should the password change in between, then
 		// what is issued has the old epoch and is worthless.
 		if hash, err = tx.Password(u.ID); err != nil {
 			return nil, err
 		}
 	}
-	ok, err := s.vault.check(ctx, hash, password)
+	ok, err := s.vault.check(ctx, who, hash, password)
 	switch {
 	case err != nil:
 		return nil, err
@@ -122,7 +123,7 @@ func (s *Service) prove(ctx context.Context, a *authRequest) (p proof, err error
 		case "token":
 			next, err = s.proveByToken(ctx, a.token)
 		case "application_credential":
-			next, err = s.proveByCredential(ctx, &a.credential)
+			next, err = s.proveByCredential(ctx, a.from, &a.credential)
 		default:
 			next, err = s.proveByPassword(ctx, a)
 		}
@@ -148,7 +149,7 @@ func (s *Service) prove(ctx context.Context, a *authRequest) (p proof, err error
 }
 
 func (s *Service) proveByPassword(ctx context.Context, a *authRequest) (proof, error) {
-	u, err := s.checkPassword(ctx, a.user, a.password)
+	u, err := s.checkPassword(ctx, a.from, a.user, a.password)
 	if err != nil {
 		return proof{}, err
 	}

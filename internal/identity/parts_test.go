@@ -15,20 +15,20 @@ import (
 )
 
 func TestVault(t *testing.T) {
-	v := newVault(bcrypt.MinCost)
+	v := newVault(bcrypt.MinCost, newGuesses(0, time.Now))
 	long := strings.Repeat("long ", 100)
 	for _, password := range []string{"", "secret", "päß\x00wort", long[:72], long[:73], long} {
 		hash, err := v.hash(t.Context(), password)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if ok, err := v.check(t.Context(), hash, password); !ok || err != nil {
+		if ok, err := v.check(t.Context(), login{}, hash, password); !ok || err != nil {
 			t.Errorf("%q does not open its own hash: %v", password, err)
 		}
-		if ok, _ := v.check(t.Context(), hash, password+"x"); ok {
+		if ok, _ := v.check(t.Context(), login{}, hash, password+"x"); ok {
 			t.Errorf("%q: another password opens the hash", password)
 		}
-		if ok, _ := v.check(t.Context(), "", password); ok {
+		if ok, _ := v.check(t.Context(), login{}, "", password); ok {
 			t.Errorf("%q is the password of a user who has none", password)
 		}
 	}
@@ -38,7 +38,7 @@ func TestVault(t *testing.T) {
 }
 
 func TestVaultAdopts(t *testing.T) {
-	v := newVault(bcrypt.MinCost + 1)
+	v := newVault(bcrypt.MinCost+1, newGuesses(0, time.Now))
 	for password, cost := range map[string]int{
 		"": bcrypt.MinCost, "ABCDEFGHIJKLMNOPQRSTUVWXYZ": bcrypt.MinCost,
 		"AAAAAAAAAAAAAAAAAAAAAAAAAA": v.cost, "ABCDEFGHIJ": v.cost, "abcdefghijklmnopqrstuvwxyz": v.cost, "secret": v.cost,
@@ -50,40 +50,108 @@ func TestVaultAdopts(t *testing.T) {
 		if got, _ := bcrypt.Cost([]byte(hash)); got != cost {
 			t.Errorf("%q is hashed at cost %d, want %d", password, got, cost)
 		}
-		if ok, _ := v.check(t.Context(), hash, adopted); !ok {
+		if ok, _ := v.check(t.Context(), login{}, hash, adopted); !ok {
 			t.Errorf("%q does not open its own hash", adopted)
 		}
 	}
 }
 
+// However many wait from one address, others come in; of one address only so many wait.
 func TestVaultLimitsWork(t *testing.T) {
-	v := newVault(bcrypt.MinCost)
-	for range cap(v.slots) {
-		v.slots <- struct{}{}
-	}
+	v := newVault(bcrypt.MinCost, newGuesses(0, time.Now))
+	flood := login{from: "192.0.2.1"}
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, maxWaiting)
-	for range maxWaiting {
+	leave, err := v.enter(t.Context(), flood)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for inside, waiting := v.places.State(); waiting == 0; inside, waiting = v.places.State() {
+		entered := make(chan struct{})
 		go func() {
-			_, err := v.check(ctx, "", "x")
+			defer close(entered)
+			v.enter(ctx, flood) //nolint:errcheck // until all its places are taken
+		}()
+		for {
+			if i, w := v.places.State(); i > inside || w > 0 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	done := make(chan error, maxWaiting)
+	for range maxWaiting - 1 {
+		go func() {
+			_, err := v.check(ctx, flood, "", "x")
 			done <- err
 		}()
 	}
-	for v.waiting.Load() < maxWaiting {
+	for _, waiting := v.places.State(); waiting < maxWaiting; _, waiting = v.places.State() {
 		time.Sleep(time.Millisecond)
 	}
-	if _, err := v.check(t.Context(), "", "x"); !weft.IsKind(err, weft.Unavailable) {
+	if _, err := v.check(t.Context(), flood, "", "x"); !weft.IsKind(err, weft.Unavailable) {
 		t.Errorf("one too many: error %v", err)
 	}
+	if _, err := v.check(t.Context(), login{from: "192.0.2.2"}, "", "x"); err != nil {
+		t.Errorf("from elsewhere: %v", err)
+	}
 	cancel()
-	for range maxWaiting {
+	for range maxWaiting - 1 {
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("a client that has gone: error %v", err)
 		}
 	}
-	<-v.slots
-	if _, err := v.check(t.Context(), "", "x"); err != nil {
-		t.Errorf("with a slot free: %v", err)
+	leave()
+	if _, err := v.check(t.Context(), flood, "", "x"); err != nil {
+		t.Errorf("with a place free: %v", err)
+	}
+}
+
+// Who is wrong again and again is refused for a while that grows, right or wrong;
+// others are not.
+func TestGuessesSlowDown(t *testing.T) {
+	now := time.Unix(1, 0)
+	v := newVault(bcrypt.MinCost, newGuesses(3, func() time.Time { return now }))
+	hash, err := v.hash(t.Context(), "right")
+	if err != nil {
+		t.Fatal(err)
+	}
+	try := func(from, password string) string {
+		ok, err := v.check(t.Context(), login{from, "admin"}, hash, password)
+		switch {
+		case errors.Is(err, errDenied):
+			return "refused"
+		case err != nil:
+			t.Fatal(err)
+		case ok:
+			return "right"
+		}
+		return "wrong"
+	}
+	expect := func(step, from, password, want string) {
+		t.Helper()
+		if got := try(from, password); got != want {
+			t.Errorf("%s: %s, not %s", step, got, want)
+		}
+	}
+	for range 3 {
+		expect("free", "a", "x", "wrong")
+	}
+	expect("after three", "a", "right", "refused")
+	expect("from elsewhere", "b", "right", "right")
+	now = now.Add(time.Second)
+	expect("a second later", "a", "x", "wrong")
+	now = now.Add(time.Second)
+	expect("two seconds later", "a", "right", "refused")
+	now = now.Add(longestRefusal)
+	expect("in the end", "a", "right", "right")
+	expect("from then on", "a", "x", "wrong")
+	expect("as before", "a", "right", "right")
+	v.guesses.limit = 10
+	for i := range 100 {
+		try(fmt.Sprint(i), "x")
+	}
+	if n := len(v.guesses.seen); n > 10 {
+		t.Errorf("%d are remembered", n)
 	}
 }
 

@@ -5,58 +5,55 @@ import (
 	"crypto/rand"
 	"crypto/sha512"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
-	"sync/atomic"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/fair"
 )
 
 const (
 	maxPassword = 4096 // Keystone's limit
-	maxWaiting  = 128  // requests that may queue for a hash
+	maxWaiting  = 1024 // requests of one address that may queue for a hash
 )
 
 // vault hashes and checks passwords, a few at a time: hashing is meant to be slow,
 // and without a limit a flood of logins would leave no processor for anything else.
+// Addresses take turns, and the users of one address do; one place is always for
+// another address than the one that floods.
 type vault struct {
 	cost    int
-	slots   chan struct{}
-	waiting atomic.Int32
+	places  *fair.Gate
+	guesses *guesses
 	decoy   []byte // a hash that no password has
 }
 
-func newVault(cost int) *vault {
+func newVault(cost int, g *guesses) *vault {
 	slots := max(1, runtime.GOMAXPROCS(0)/2)
 	decoy := fmt.Sprintf("$2a$%02d$%s", cost, strings.Repeat(".", 53))
-	return &vault{cost: cost, slots: make(chan struct{}, slots), decoy: []byte(decoy)}
+	return &vault{cost: cost, places: fair.New(slots+1, slots, maxWaiting), guesses: g, decoy: []byte(decoy)}
 }
 
-// enter waits for a slot; the caller gives it back with leave.
-func (v *vault) enter(ctx context.Context) error {
-	defer v.waiting.Add(-1)
-	if v.waiting.Add(1) > maxWaiting {
-		return weft.Errorf(weft.Unavailable, "ServiceUnavailable", "Too many authentication requests are under way. Please try again later.")
+// enter waits for a place; the caller gives it back with leave.
+func (v *vault) enter(ctx context.Context, l login) (leave func(), err error) {
+	leave, err = v.places.Enter(ctx, l.from, l.user)
+	if errors.Is(err, fair.ErrFull) {
+		err = weft.Errorf(weft.Unavailable, "ServiceUnavailable", "Too many authentication requests are under way. Please try again later.")
 	}
-	select {
-	case v.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return leave, err
 }
-
-func (v *vault) leave() { <-v.slots }
 
 // hash is the stored form of a password that somebody chose.
 func (v *vault) hash(ctx context.Context, password string) (string, error) {
-	if err := v.enter(ctx); err != nil {
+	leave, err := v.enter(ctx, login{})
+	if err != nil {
 		return "", err
 	}
-	defer v.leave()
+	defer leave()
 	h, err := bcrypt.GenerateFromPassword(digestible(password), v.cost)
 	return string(h), err
 }
@@ -91,19 +88,33 @@ func random(password string) bool {
 }
 
 // check reports whether password has the hash. Failing takes equally long whether
-// there is a hash at all, and whatever it costs to check.
-func (v *vault) check(ctx context.Context, hash, password string) (bool, error) {
-	if err := v.enter(ctx); err != nil {
+// there is a hash at all, and whatever it costs to check; only who has failed too often
+// is refused at once.
+func (v *vault) check(ctx context.Context, l login, hash, password string) (bool, error) {
+	if v.guesses.refused(l) {
+		return false, denied("too many failures from %s", l.from)
+	}
+	leave, err := v.enter(ctx, l)
+	if err != nil {
 		return false, err
 	}
-	defer v.leave()
+	defer leave()
+	if v.guesses.refused(l) { // those before it have failed meanwhile
+		return false, denied("too many failures from %s", l.from)
+	}
+	right := v.compare(hash, password)
+	v.guesses.tell(l, right)
+	return right, nil
+}
+
+func (v *vault) compare(hash, password string) bool {
 	if hash != "" && bcrypt.CompareHashAndPassword([]byte(hash), digestible(password)) == nil {
-		return true, nil
+		return true
 	}
 	if cost, err := bcrypt.Cost([]byte(hash)); err != nil || cost < v.cost {
 		bcrypt.CompareHashAndPassword(v.decoy, digestible(password)) //nolint:errcheck // for the time it takes
 	}
-	return false, nil
+	return false
 }
 
 // digestible is a password of a length that bcrypt takes: longer ones are replaced

@@ -24,6 +24,7 @@ type Config struct {
 	TokenTTL     time.Duration    // how long tokens live; 0 is an hour
 	PasswordCost int              // of bcrypt; 0 is its default
 	CacheSize    int              // how many tokens are remembered; 0 is 4096
+	FreeFailures int              // wrong secrets in a row after which an address is made to wait; 0: it never is
 	Now          func() time.Time // for tests; nil is the wall clock
 	Bodies       *body.Reader     // nil: one with the default limits
 }
@@ -59,7 +60,7 @@ func New(ctx context.Context, c Config) (*Service, error) {
 	return &Service{
 		db: c.DB, log: c.Log, now: c.Now, sealer: sealer, bodies: c.Bodies,
 		ttl:   orElse(c.TokenTTL, time.Hour),
-		vault: newVault(orElse(c.PasswordCost, bcrypt.DefaultCost)),
+		vault: newVault(orElse(c.PasswordCost, bcrypt.DefaultCost), newGuesses(c.FreeFailures, c.Now)),
 		cache: newCache(orElse(c.CacheSize, 4096)),
 	}, nil
 }

@@ -39,6 +39,7 @@ func (q *request) issueToken() error {
 	if err != nil {
 		return err
 	}
+	a.from = origin(q.r.RemoteAddr)
 	g, token, err := q.s.issue(q.ctx(), a)
 	if err != nil {
 		return q.refusal(err)

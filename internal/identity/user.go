@@ -155,7 +155,7 @@ func (q *request) changePassword() error {
 
 // verify is the enabled user of that id and password, or weft.Unauthorized.
 func (q *request) verify(userID, password string) (*weft.User, error) {
-	u, err := q.s.checkPassword(q.ctx(), userRef{id: userID}, password)
+	u, err := q.s.checkPassword(q.ctx(), origin(q.r.RemoteAddr), userRef{id: userID}, password)
 	if err == nil && !u.Enabled {
 		err = denied("user %s is disabled", userID)
 	}
