@@ -207,7 +207,7 @@ func TestExtraDHCPOptions(t *testing.T) {
 	b := newBench(t)
 	p := b.port(&weft.Port{NetworkID: b.network().ID, ExtraDHCPOpts: []weft.ExtraDHCPOpt{{Name: "mtu", Value: "1400", IPVersion: 4}, {Name: "a", Value: "1", IPVersion: 4}}}, "extra_dhcp_opts")
 	p, err := b.updatePort(p.ID, func(p *weft.Port) {
-		p.ExtraDHCPOpts = []weft.ExtraDHCPOpt{{Name: "mtu", IPVersion: 4}, {Name: "b", Value: "2", IPVersion: 6}}
+		p.ExtraDHCPOpts = []weft.ExtraDHCPOpt{{Name: "mtu", Value: weft.NoValue, IPVersion: 4}, {Name: "b", Value: "2", IPVersion: 6}}
 	}, "extra_dhcp_opts")
 	if err != nil {
 		t.Fatal(err)
