@@ -59,7 +59,7 @@ func (f *faults) note(part string, err error, whole bool) {
 	case len(fresh) > 0:
 		p.told, p.pause = now, firstReminder
 		f.log.Error("part of the host is not as it should be", "part", part, "faults", len(p.known), "error", brief(fresh))
-	case now.Sub(p.told) >= p.pause:
+	case len(found) > 0 && now.Sub(p.told) >= p.pause:
 		p.told, p.pause = now, min(2*p.pause, lastReminder)
 		f.log.Error("part of the host is still not as it should be", "part", part, "since", p.since.Format(time.RFC3339),
 			"faults", len(p.known), "error", brief(found))

@@ -77,6 +77,12 @@ func TestFaultsOfABit(t *testing.T) {
 	if got := n.lines(); len(got) != 2 || !strings.Contains(got[1], "faults=2 error=two") {
 		t.Errorf("%q", got)
 	}
+	n.clock = n.clock.Add(2 * firstReminder)
+	n.note("ports", nil, false)
+	if got := n.lines(); len(got) != 0 {
+		t.Errorf("a bit that is right reminds of %q", got)
+	}
+	n.clock = n.clock.Add(-2 * firstReminder)
 	n.note("ports", errors.Join(errors.New("one"), errors.New("two")), true)
 	if got := n.lines(); len(got) != 0 {
 		t.Errorf("the whole says nothing new: %q", got)

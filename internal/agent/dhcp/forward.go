@@ -11,11 +11,16 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/weftnet/weft/internal/agent/share"
 )
 
 const (
 	// maxForwarding is how many questions of all networks may wait for a resolver.
 	maxForwarding = 512
+	// maxProjectForwarding is how many of them may be of one project's networks: who
+	// has his guests ask for what no resolver answers leaves the others theirs.
+	maxProjectForwarding = 128
 	// forwardTimeout is how long one resolver may take. Guests give up after five
 	// seconds, so two can be tried.
 	forwardTimeout = 2 * time.Second
@@ -29,8 +34,8 @@ const (
 // the network.
 type forwarder struct {
 	fixed []netip.AddrPort
-	file  string // of the host's resolvers, asked if there are no fixed ones; "": none
-	slots chan struct{}
+	file  string                // of the host's resolvers, asked if there are no fixed ones; "": none
+	slots *share.Shares[string] // by project
 
 	mu      sync.Mutex
 	looked  time.Time
@@ -39,7 +44,7 @@ type forwarder struct {
 }
 
 func newForwarder(set Settings) *forwarder {
-	return &forwarder{fixed: set.Resolvers, file: set.ResolvConf, slots: make(chan struct{}, maxForwarding)}
+	return &forwarder{fixed: set.Resolvers, file: set.ResolvConf, slots: share.New[string](maxForwarding, maxProjectForwarding)}
 }
 
 // resolvers are those to ask, best first.
@@ -75,13 +80,11 @@ var errBusy = errors.New("too many questions wait for a resolver")
 
 // ask is what the first resolver says that answers at all, by TCP if the guest has
 // come by it: what does not fit elsewhere does there.
-func (f *forwarder) ask(ctx context.Context, q *dns.Msg, tcp bool) (*dns.Msg, error) {
-	select {
-	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
-	default:
+func (f *forwarder) ask(ctx context.Context, project string, q *dns.Msg, tcp bool) (*dns.Msg, error) {
+	if !f.slots.Take(project) {
 		return nil, errBusy
 	}
+	defer f.slots.GiveBack(project)
 	all := f.resolvers()
 	var errs []error
 	for _, r := range all[:min(len(all), resolversTried)] {
@@ -99,7 +102,8 @@ func (f *forwarder) ask(ctx context.Context, q *dns.Msg, tcp bool) (*dns.Msg, er
 func forward(ctx context.Context, resolver netip.AddrPort, q *dns.Msg, tcp bool) (*dns.Msg, error) {
 	ours := new(dns.Msg)
 	ours.Id, ours.Question = dns.Id(), q.Question
-	ours.RecursionDesired, ours.CheckingDisabled, ours.AuthenticatedData = q.RecursionDesired, q.CheckingDisabled, q.AuthenticatedData
+	ours.RecursionDesired, ours.CheckingDisabled = q.RecursionDesired, q.CheckingDisabled
+	ours.AuthenticatedData = q.AuthenticatedData
 	opt := q.IsEdns0()
 	ours.SetEdns0(maxUDP, opt != nil && opt.Do())
 	c := &dns.Client{Net: "udp", UDPSize: maxUDP, Timeout: forwardTimeout}
@@ -108,7 +112,13 @@ func forward(ctx context.Context, resolver netip.AddrPort, q *dns.Msg, tcp bool)
 	}
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
-	m, _, err := c.ExchangeContext(ctx, ours, resolver.String())
+	conn, err := c.DialContext(ctx, resolver.String())
+	if err != nil {
+		return nil, fmt.Errorf("asking %s: %w", resolver, err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })() // a server that is closed waits for no resolver
+	m, _, err := c.ExchangeWithConnContext(ctx, ours, conn)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", resolver, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"github.com/weftnet/weft/internal/agent/share"
 )
 
 // Bounds of one network's name server. A guest that is at its bound is not answered
@@ -55,11 +57,11 @@ func (s *server) answerUDP(ctx context.Context, conn net.PacketConn) {
 			s.sendUDP(conn, from, m, q)
 			continue
 		}
-		if !s.waiting.take(guest) {
+		if !s.waiting.Take(guest) {
 			continue
 		}
 		s.workers.Go(func() {
-			defer s.waiting.giveBack(guest)
+			defer s.waiting.GiveBack(guest)
 			s.sendUDP(conn, from, s.askOthers(ctx, q, false), q)
 		})
 	}
@@ -77,7 +79,7 @@ func (s *server) askOthers(ctx context.Context, q *dns.Msg, tcp bool) *dns.Msg {
 	if len(s.forwarder.resolvers()) == 0 {
 		return reply(q, dns.RcodeRefused)
 	}
-	m, err := s.forwarder.ask(ctx, q, tcp)
+	m, err := s.forwarder.ask(ctx, s.table.Load().project, q, tcp)
 	if err != nil {
 		s.log.Debug("name not resolved", "error", err)
 		return reply(q, dns.RcodeServerFailure)
@@ -108,10 +110,10 @@ func (s *server) overTCP(ctx context.Context, q *dns.Msg, guest netip.Addr) *dns
 	if m := s.table.Load().names.answer(q); m != nil {
 		return m
 	}
-	if !s.waiting.take(guest) {
+	if !s.waiting.Take(guest) {
 		return reply(q, dns.RcodeServerFailure)
 	}
-	defer s.waiting.giveBack(guest)
+	defer s.waiting.GiveBack(guest)
 	return s.askOthers(ctx, q, true)
 }
 
@@ -119,7 +121,7 @@ func (s *server) overTCP(ctx context.Context, q *dns.Msg, guest netip.Addr) *dns
 // have; others are closed at once.
 type guests struct {
 	net.Listener
-	conns *shares
+	conns *share.Shares[netip.Addr]
 	local func(netip.Addr) bool
 
 	mu     sync.Mutex
@@ -134,13 +136,13 @@ func (g *guests) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		guest := addrOf(c.RemoteAddr())
-		if !g.local(guest) || !g.conns.take(guest) {
+		if !g.local(guest) || !g.conns.Take(guest) {
 			c.Close()
 			continue
 		}
 		gc := &guestConn{Conn: c}
 		gc.end = sync.OnceFunc(func() {
-			g.conns.giveBack(guest)
+			g.conns.GiveBack(guest)
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			delete(g.open, gc)

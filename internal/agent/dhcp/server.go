@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/weftnet/weft/internal/agent/share"
 )
 
 // place is where a server's sockets were opened. When the namespace or the
@@ -29,9 +31,9 @@ type server struct {
 	names     []nameSockets // one for each of addresses
 	addresses []netip.Addr  // that the sockets are bound to
 	forwarder *forwarder
-	waiting   *shares       // questions that others are asked
-	conns     *shares       // TCP connections
-	dead      chan struct{} // closed when the DHCP socket failed
+	waiting   *share.Shares[netip.Addr] // questions that others are asked
+	conns     *share.Shares[netip.Addr] // TCP connections
+	dead      chan struct{}             // closed when the DHCP socket failed
 	workers   sync.WaitGroup
 	stop      context.CancelFunc
 }
@@ -41,7 +43,7 @@ func serve(log *slog.Logger, at place, conn *net.UDPConn, names []nameSockets, t
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &server{
 		log: log, place: at, conn: conn, names: names, addresses: t.servers, forwarder: f, dead: make(chan struct{}), stop: cancel,
-		waiting: newShares(maxWaiting, maxGuestWaiting), conns: newShares(maxConns, maxGuestConns),
+		waiting: share.New[netip.Addr](maxWaiting, maxGuestWaiting), conns: share.New[netip.Addr](maxConns, maxGuestConns),
 	}
 	s.table.Store(t)
 	s.workers.Go(s.loop)

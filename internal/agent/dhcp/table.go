@@ -24,6 +24,7 @@ type table struct {
 	servers []netip.Addr // our own IPv4 addresses on the network
 	leases  map[weft.MAC]*lease
 	names   zone
+	project string // whose the network is
 	odd     string // what was left out of it, and why
 }
 
@@ -71,7 +72,7 @@ func (s Settings) leaseSeconds() uint32 {
 // newTable compiles a network whose DHCP is not nil. The errors name options of
 // ports that had to be left out; the table is usable whatever they are.
 func newTable(n *host.Network, s Settings) (*table, error) {
-	t := &table{leases: make(map[weft.MAC]*lease, len(n.Leases))}
+	t := &table{project: n.ProjectID, leases: make(map[weft.MAC]*lease, len(n.Leases))}
 	subnets := make(map[string]*subnet, len(n.Subnets))
 	for _, a := range n.DHCP.Addresses {
 		server := a.Prefix.Addr()

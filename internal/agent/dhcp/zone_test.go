@@ -2,6 +2,7 @@ package dhcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -176,7 +177,7 @@ func TestForward(t *testing.T) {
 	f := newForwarder(Settings{Resolvers: []netip.AddrPort{netip.MustParseAddrPort(silent.LocalAddr().String()), good}, ResolvConf: file})
 	for _, tcp := range []bool{false, true} {
 		q := question("example.com.", dns.TypeA)
-		m, err := f.ask(t.Context(), q, tcp)
+		m, err := f.ask(t.Context(), "p", q, tcp)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,21 +198,36 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// TestForwardingEnds has a server closed while a resolver is waited for.
+func TestForwardingEnds(t *testing.T) {
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		silent.ReadFrom(make([]byte, 1))
+		cancel()
+	}()
+	start := time.Now()
+	_, err = forward(ctx, netip.MustParseAddrPort(silent.LocalAddr().String()), question("example.com.", dns.TypeA), false)
+	if took := time.Since(start); err == nil || took >= forwardTimeout {
+		t.Errorf("ended after %s with %v", took, err)
+	}
+}
+
 func TestForwardingIsBounded(t *testing.T) {
 	f := newForwarder(Settings{Resolvers: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53")}})
-	for range maxForwarding {
-		f.slots <- struct{}{}
+	for range maxProjectForwarding {
+		f.slots.Take("greedy")
 	}
-	if _, err := f.ask(t.Context(), question("example.com.", dns.TypeA), false); err != errBusy {
-		t.Errorf("one more question: %v", err)
-	}
-	s, a, b := newShares(3, 2), netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("10.0.0.6")
-	if !s.take(a) || !s.take(a) || s.take(a) || !s.take(b) || s.take(b) {
-		t.Error("shares are not kept")
-	}
-	s.giveBack(a)
-	if !s.take(b) || s.take(a) {
-		t.Error("what is given back cannot be taken")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for project, busy := range map[string]bool{"greedy": true, "other": false} {
+		if _, err := f.ask(ended, project, question("example.com.", dns.TypeA), false); errors.Is(err, errBusy) != busy {
+			t.Errorf("one more question of project %s: %v", project, err)
+		}
 	}
 }
 

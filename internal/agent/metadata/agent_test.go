@@ -269,7 +269,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLimited(sock, 1)
+	l := newLimited(sock, 1, 1)
 	dial := func() net.Conn {
 		c, err := net.Dial("tcp4", sock.Addr().String())
 		if err != nil {

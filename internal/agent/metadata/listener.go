@@ -6,18 +6,21 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weftnet/weft/internal/agent/share"
 	"github.com/weftnet/weft/internal/dataplane/netns"
 )
 
 // Limits of one interface, so that no network can use up what others need.
 const (
 	maxConns      = 1024
+	maxGuestConns = 64 // of one guest, that it leaves the others some
 	maxHeader     = 16 << 10
 	headerTimeout = 10 * time.Second
 	totalTimeout  = upstreamTimeout + 2*time.Second
@@ -61,7 +64,7 @@ func listen(ctx context.Context, at door, address string, p *proxy) (*listener, 
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelWarn), // requests can have it say something
 	}}
-	go l.serve(newLimited(sock, maxConns))
+	go l.serve(newLimited(sock, maxConns, maxGuestConns))
 	return l, nil
 }
 
@@ -111,16 +114,18 @@ func onLink(device string) func(network, address string, c syscall.RawConn) erro
 	}
 }
 
-// limited accepts no more connections than it has slots.
+// limited accepts no more connections than it has slots. One more of a guest that has
+// its share is closed at once.
 type limited struct {
 	net.Listener
-	slots chan struct{}
-	done  chan struct{}
-	once  sync.Once
+	slots  chan struct{}
+	guests *share.Shares[netip.Addr]
+	done   chan struct{}
+	once   sync.Once
 }
 
-func newLimited(l net.Listener, n int) *limited {
-	return &limited{Listener: l, slots: make(chan struct{}, n), done: make(chan struct{})}
+func newLimited(l net.Listener, all, each int) *limited {
+	return &limited{Listener: l, slots: make(chan struct{}, all), guests: share.New[netip.Addr](all, each), done: make(chan struct{})}
 }
 
 func (l *limited) Accept() (net.Conn, error) {
@@ -129,12 +134,28 @@ func (l *limited) Accept() (net.Conn, error) {
 	case <-l.done:
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.slots
+			return nil, err
+		}
+		guest := guestOf(c)
+		if !l.guests.Take(guest) {
+			c.Close()
+			continue
+		}
+		return &limitedConn{Conn: c, free: sync.OnceFunc(func() {
+			l.guests.GiveBack(guest)
+			<-l.slots
+		})}, nil
 	}
-	return &limitedConn{Conn: c, free: sync.OnceFunc(func() { <-l.slots })}, nil
+}
+
+// guestOf is who has connected.
+func guestOf(c net.Conn) netip.Addr {
+	at, _ := netip.ParseAddrPort(c.RemoteAddr().String())
+	return at.Addr().Unmap()
 }
 
 func (l *limited) Close() error {
