@@ -22,7 +22,7 @@ func backupCommand() *cobra.Command {
 			"A database elsewhere is not in it: PostgreSQL has pg_dump.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return backup(cmd.Context(), dir, stateDir(args[0]))
+			return backup(cmd.Context(), dir, stateDir(filepath.Clean(args[0])))
 		},
 	}
 	dir.register(cmd, "folder to copy")

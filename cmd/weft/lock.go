@@ -32,7 +32,7 @@ func (d stateDir) lock() (*dirLock, error) {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return nil, fmt.Errorf("making the state directory: %w", err)
 	}
-	f, err := os.OpenFile(d.lockFile(), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(d.lockFile(), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600) // what is written there is ours
 	if err != nil {
 		return nil, fmt.Errorf("locking the state directory: %w", err)
 	}

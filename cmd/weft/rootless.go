@@ -24,8 +24,7 @@ import (
 // given, listeners and the lock, as NAME=FD pairs.
 const rootlessEnv = "WEFT_ROOTLESS"
 
-// rootless reports whether this process is, or has to become, the one in a user
-// namespace of its own.
+// inside reports whether this process is the one in the namespaces of a rootless weft.
 func inside() bool { return os.Getenv(rootlessEnv) != "" }
 
 // enterRootless runs this very command again in a user, network and mount

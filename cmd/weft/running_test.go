@@ -93,3 +93,20 @@ func TestOthersAreNotEntered(t *testing.T) {
 		refused(d, "belongs to user 65534")
 	}
 }
+
+// TestLockFollowsNoLink has somebody put a link in the place of the lock: what it
+// leads to is not written to.
+func TestLockFollowsNoLink(t *testing.T) {
+	d := stateDir(t.TempDir())
+	precious := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(precious, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(precious, d.lockFile()); err != nil {
+		t.Fatal(err)
+	}
+	if lock, err := d.lock(); err == nil {
+		lock.close()
+		t.Error("the lock is a link, and was taken")
+	}
+}

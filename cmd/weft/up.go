@@ -167,8 +167,7 @@ func listeners(c config.Config) (map[string]net.Listener, error) {
 // say tells the user what is going on while weft starts.
 func say(format string, args ...any) { fmt.Printf("weft: "+format+"\n", args...) }
 
-// up runs weft. The locks come first:
-// who is second has touched nothing.
+// up runs weft. The locks come first: who is second has touched nothing.
 func up(ctx context.Context, c config.Config, mode upMode) error {
 	lock, err := takeLock(c)
 	if err != nil {
