@@ -121,7 +121,7 @@ func (s *Service) serverAddresses(tx *store.Tx, v *view, p *weft.Port) ([]weft.F
 		}
 		out = append(out, ips...)
 	}
-	return out, nil
+	return ipam.Ordered(out), nil
 }
 
 // syncDHCP makes the DHCP ports of a network follow its subnets: each has an address

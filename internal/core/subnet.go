@@ -99,7 +99,7 @@ func (s *Service) addDerived(tx *store.Tx, v *view, sn *weft.Subnet) error {
 		if ipam.IsRouterOwner(p.DeviceOwner) || p.IPAllocation == allocationNone || p.DeviceOwner == weft.OwnerRouterGateway {
 			return nil
 		}
-		p.FixedIPs = append(p.FixedIPs, weft.FixedIP{SubnetID: sn.ID, IPAddress: weft.EUI64(sn.CIDR, p.MAC)})
+		p.FixedIPs = ipam.Ordered(append(p.FixedIPs, weft.FixedIP{SubnetID: sn.ID, IPAddress: weft.EUI64(sn.CIDR, p.MAC)}))
 		p.DNSAssignment = s.assignNames(p)
 		return store.Ports.Update(tx, p)
 	})

@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func Assign(tx *store.Tx, rq Request) ([]weft.FixedIP, error) {
 		return nil, err
 	}
 	a.derive()
-	return a.ips, nil
+	return Ordered(a.ips), nil
 }
 
 // Reassign chooses the addresses of a port whose addresses or MAC change: an
@@ -67,7 +68,7 @@ func Reassign(tx *store.Tx, rq Request) ([]weft.FixedIP, error) {
 	}
 	if rq.Given {
 		a.derive()
-		return a.ips, nil
+		return Ordered(a.ips), nil
 	}
 	// Only the MAC changed: what derives from it is derived again.
 	for _, ip := range rq.Old {
@@ -75,7 +76,18 @@ func Reassign(tx *store.Tx, rq Request) ([]weft.FixedIP, error) {
 			a.auto(a.subnet(ip.SubnetID))
 		}
 	}
-	return a.ips, nil
+	return Ordered(a.ips), nil
+}
+
+// Ordered puts addresses into the order in which ports show them, Neutron's: by the text
+// of the address, then by the subnet. It changes the list it is given.
+func Ordered(ips []weft.FixedIP) []weft.FixedIP {
+	if len(ips) > 1 {
+		slices.SortFunc(ips, func(x, y weft.FixedIP) int {
+			return cmp.Or(strings.Compare(x.IPAddress.String(), y.IPAddress.String()), strings.Compare(x.SubnetID, y.SubnetID))
+		})
+	}
+	return ips
 }
 
 // assignment is the addresses chosen so far.
