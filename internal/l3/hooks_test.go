@@ -83,7 +83,7 @@ func TestGatewayFollowsItsPort(t *testing.T) {
 	w.must(admin, func(tx *store.Tx) error {
 		return w.SubnetCreated(tx, w.extSub6) // as if it were new: the gateway has no IPv6 address any more
 	})
-	if got := get(w, store.Routers, r.ID).Gateway.ExternalFixedIPs; len(got) != 2 || got[1].SubnetID != w.extSub6.ID {
+	if got := get(w, store.Routers, r.ID).Gateway.ExternalFixedIPs; len(got) != 2 || got[0].SubnetID != w.extSub6.ID { // by their text
 		t.Errorf("after a new subnet: %v", got)
 	}
 }

@@ -82,7 +82,7 @@ func TestUpdateGateway(t *testing.T) {
 		{"SNAT is back when not named", outside(w), nil, true, []string{"203.0.113.77"}, false},
 		{"another address", outside(w, on(w.extSub, "203.0.113.78")), []string{"external_fixed_ips"}, true, []string{"203.0.113.78"}, false},
 		{"the same subnet", outside(w, on(w.extSub, "")), []string{"external_fixed_ips"}, true, []string{"203.0.113.78"}, false},
-		{"a second address", outside(w, on(w.extSub, "203.0.113.78"), on(w.extSub6, "2001:db8:e::99")), []string{"external_fixed_ips"}, true, []string{"203.0.113.78", "2001:db8:e::99"}, false},
+		{"a second address", outside(w, on(w.extSub, "203.0.113.78"), on(w.extSub6, "2001:db8:e::99")), []string{"external_fixed_ips"}, true, []string{"2001:db8:e::99", "203.0.113.78"}, false},
 		{"another network", &weft.Gateway{NetworkID: other.ID}, nil, true, []string{"198.51.100.10"}, true},
 		{"none", nil, nil, false, nil, true},
 		{"none again", nil, nil, false, nil, false},
