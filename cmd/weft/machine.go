@@ -61,7 +61,8 @@ type machine struct {
 }
 
 // newMachine makes everything; with an agent it is the host's, which is the cloud's.
-func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, cloud string, listeners map[string]net.Listener, withAgent bool) (*machine, error) {
+func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *store.DB, cloud string,
+	listeners map[string]net.Listener, withAgent bool) (*machine, error) {
 	m := &machine{cfg: cfg, cloud: cloud, dir: stateDir(cfg.StateDir), log: log, db: db, listeners: listeners,
 		bodies: body.NewReader(body.Limits{Bytes: int64(cfg.MaxBody), Items: cfg.MaxBulk}),
 		door:   serve.New(log, serve.Limits(cfg.Clients))}

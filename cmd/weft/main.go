@@ -31,6 +31,7 @@ func command() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(upCommand(), policyCommand(), plugCommand(), unplugCommand(), demoCommand(), shellCommand(), statusCommand(), stopCommand(), backupCommand(), insideCommand())
+	root.AddCommand(upCommand(), policyCommand(), plugCommand(), unplugCommand(), demoCommand(), shellCommand(), statusCommand(),
+		stopCommand(), backupCommand(), insideCommand())
 	return root
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -87,15 +89,19 @@ func (a *Agent) sweep(s *host.State) ([]Result, error) {
 		}
 	}
 	maps.DeleteFunc(a.logs, func(id string, _ *slog.Logger) bool { return !wanted[id] })
-	names, err := netns.List(s.Cloud)
-	if err != nil {
+	entries, err := os.ReadDir(netns.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	var results []Result
-	for _, name := range names {
+	for _, e := range entries { // those that are right are not looked into: there are many
+		name := e.Name()
 		id, is := strings.CutPrefix(name, host.DHCPNamespace(""))
 		if !is || wanted[id] {
 			continue
+		}
+		if ours, err := netns.Owned(name, s.Cloud); err != nil || !ours {
+			continue // gone meanwhile, or somebody else's
 		}
 		results = append(results, Result{NetworkID: id, Done: []string{"ip netns del " + name}, Err: netns.Delete(name, s.Cloud)})
 	}

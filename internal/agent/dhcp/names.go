@@ -22,6 +22,9 @@ const (
 	maxGuestConns   = 8  // of one guest
 	maxConnQueries  = 100
 	connTimeout     = 5 * time.Second // to send a question, to take an answer, and between them
+
+	// acceptPause follows a failure, as without descriptors: who serves tries again at once.
+	acceptPause = 100 * time.Millisecond
 )
 
 // nameSockets are where questions arrive at one of our addresses, port 53.
@@ -133,6 +136,9 @@ func (g *guests) Accept() (net.Conn, error) {
 	for {
 		c, err := g.Listener.Accept()
 		if err != nil {
+			if !errors.Is(err, net.ErrClosed) {
+				time.Sleep(acceptPause)
+			}
 			return nil, err
 		}
 		guest := addrOf(c.RemoteAddr())

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -386,4 +387,23 @@ func FuzzNames(f *testing.F) {
 			t.Fatalf("reply of %d bytes", len(b))
 		}
 	})
+}
+
+// failing is a listener without descriptors for what it accepts.
+type failing struct{ net.Listener }
+
+func (failing) Accept() (net.Conn, error) { return nil, syscall.EMFILE }
+
+// TestAcceptingPauses has a listener fail again and again, as without descriptors.
+func TestAcceptingPauses(t *testing.T) {
+	g := &guests{Listener: failing{}}
+	start := time.Now()
+	for range 3 {
+		if _, err := g.Accept(); !errors.Is(err, syscall.EMFILE) {
+			t.Fatal(err)
+		}
+	}
+	if took := time.Since(start); took < 3*acceptPause {
+		t.Errorf("three failures took %s", took)
+	}
 }

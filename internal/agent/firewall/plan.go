@@ -101,7 +101,10 @@ func planFilter(s *host.State, at site) nft.Table {
 	t := nft.Table{Family: nft.Bridge, Name: filterTable, Chains: append(baseChains(), spoofChains()...)}
 	t.Chains = append(t.Chains, f.arp, f.nd, f.ip4, f.ip6, egress(), ingress())
 	t.Chains = append(t.Chains, f.combo...)
-	for _, s := range []*set{&f.taps, &f.askers, &f.zones, &f.tohost, &f.tostateless, &f.nohost, &f.filtered, &f.stateful, &f.stateless, &f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in} {
+	for _, s := range []*set{
+		&f.taps, &f.askers, &f.zones, &f.tohost, &f.tostateless, &f.nohost, &f.filtered, &f.stateful, &f.stateless,
+		&f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in,
+	} {
 		t.Sets = append(t.Sets, s.Set)
 	}
 	t.Sets = append(t.Sets, f.members...)
@@ -128,7 +131,8 @@ type filter struct {
 	state    *host.State
 	compiler *compiler
 
-	taps, askers, zones, tohost, tostateless, nohost, filtered, stateful, stateless, macs, macOnly, senders4, senders6, out, in set
+	taps, askers, zones, tohost, tostateless, nohost, filtered, stateful, stateless set
+	macs, macOnly, senders4, senders6, out, in                                      set
 
 	arp, nd, ip4, ip6 nft.Chain // senders that are prefixes
 
