@@ -41,8 +41,9 @@ type guesses struct {
 }
 
 type failures struct {
-	n     int
-	until time.Time // refused so long
+	n      int
+	until  time.Time // refused so long
+	proven bool      // has been right, once
 }
 
 const longestRefusal = time.Minute
@@ -62,27 +63,33 @@ func (g *guesses) refused(l login) bool {
 func (g *guesses) tell(l login, right bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if right {
-		delete(g.seen, l)
-		return
-	}
 	f, known := g.seen[l]
 	if !known && len(g.seen) >= g.limit {
 		g.evictLocked()
 	}
 	f.n++
 	f.until = g.now()
-	if g.free > 0 && f.n >= g.free {
+	switch {
+	case right:
+		f = failures{proven: true}
+	case g.free > 0 && f.n >= g.free:
 		f.until = f.until.Add(min(longestRefusal, time.Second<<min(f.n-g.free, 10)))
 	}
 	g.seen[l] = f
+}
+
+// proven reports whether a login has been right before.
+func (g *guesses) proven(l login) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.seen[l].proven
 }
 
 // evictLocked forgets those who are not refused any more, or else a part of all.
 func (g *guesses) evictLocked() {
 	now := g.now()
 	for l, f := range g.seen {
-		if !now.Before(f.until) {
+		if !f.proven && !now.Before(f.until) {
 			delete(g.seen, l)
 		}
 	}

@@ -94,6 +94,11 @@ func TestVaultLimitsWork(t *testing.T) {
 	if _, err := v.check(t.Context(), login{from: "192.0.2.2"}, "", "x"); err != nil {
 		t.Errorf("from elsewhere: %v", err)
 	}
+	known := login{from: flood.from, user: "known"}
+	v.guesses.tell(known, true)
+	if _, err := v.check(t.Context(), known, "", "x"); err != nil {
+		t.Errorf("who was right before, from the same address: %v", err)
+	}
 	cancel()
 	for range maxWaiting - 1 {
 		if err := <-done; !errors.Is(err, context.Canceled) {

@@ -40,7 +40,11 @@ func newVault(cost int, g *guesses) *vault {
 
 // enter waits for a place; the caller gives it back with leave.
 func (v *vault) enter(ctx context.Context, l login) (leave func(), err error) {
-	leave, err = v.places.Enter(ctx, l.from, l.user)
+	from := l.from
+	if v.guesses.proven(l) { // who floods in many names behind the same address is somebody else
+		from += " (proven)"
+	}
+	leave, err = v.places.Enter(ctx, from, l.user)
 	if errors.Is(err, fair.ErrFull) {
 		err = weft.Errorf(weft.Unavailable, "ServiceUnavailable", "Too many authentication requests are under way. Please try again later.")
 	}
