@@ -15,7 +15,7 @@ func Backup(ctx context.Context, from, to string) error {
 	if _, err := os.Stat(from); err != nil {
 		return err // SQLite would say less
 	}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: from, RawQuery: "mode=ro&_pragma=busy_timeout(10000)"}).String())
+	db, err := sql.Open("sqlite", sqliteURL(from, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}))
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", from, err)
 	}

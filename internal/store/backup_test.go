@@ -13,7 +13,7 @@ import (
 // A copy made beside a writer has what was committed, and nobody else may read it.
 func TestBackup(t *testing.T) {
 	dir := t.TempDir()
-	from, to := filepath.Join(dir, "weft.db"), filepath.Join(dir, "copy.db")
+	from, to := filepath.Join(dir, "we?ft%20.db"), filepath.Join(dir, "copy.db")
 	db := storetest.Open(t, "sqlite:"+from)
 	n := &weft.Network{}
 	n.ID, n.ProjectID, n.Name = "8a1d1d9c-53d8-4f9c-a1fd-9a6f4d0cf2a1", "p", "kept"

@@ -34,8 +34,7 @@ func (db *DB) openSQLite(path string) error {
 			fmt.Sprintf("busy_timeout(%d)", db.patience.Milliseconds()), "foreign_keys(1)", "temp_store(MEMORY)") {
 			q.Add("_pragma", p)
 		}
-		// A path may have what means something in a URL.
-		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+		return sqliteURL(path, q)
 	}
 	var err error
 	if db.write, err = sql.Open("sqlite", dsn("auto_vacuum(2)", "cache_size(-8000)")); err != nil {
@@ -60,6 +59,12 @@ func (db *DB) openSQLite(path string) error {
 		return fmt.Errorf("protecting %s: %w", path, err)
 	}
 	return nil
+}
+
+// sqliteURL names a database file to the driver. A path may have what means something
+// in a URL.
+func sqliteURL(path string, options url.Values) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options.Encode()
 }
 
 type sqliteDialect struct{}
