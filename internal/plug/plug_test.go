@@ -212,7 +212,7 @@ func (b *bench) network() *host.State {
 	n := host.Network{
 		ID: b.spec.PortID, MTU: 1400,
 		Subnets: []host.Subnet{{
-			ID: "s", CIDR: netip.MustParsePrefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.1"), EnableDHCP: true,
+			ID: "s", CIDR: netip.MustParsePrefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.1"), Routed: true, EnableDHCP: true,
 			DNS:    []netip.Addr{netip.MustParseAddr("9.9.9.9")},
 			Routes: []weft.Route{route("192.168.0.0/16", "10.0.0.9")},
 		}, {ID: "s2", CIDR: netip.MustParsePrefix("11.0.0.0/24")}},
