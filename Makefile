@@ -5,7 +5,7 @@ export CGO_ENABLED = 0
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: stress race-short test-keystone build install run demo test test-differential race bench lint fuzz clean
+.PHONY: stress race-short test-keystone build install run demo test test-differential race bench hostile lint fuzz clean
 
 build:
 	$(GO) build -trimpath -ldflags "-s -w" -o bin/weft ./cmd/weft
@@ -80,6 +80,12 @@ stress:
 
 bench: build
 	$(GO) run ./bench
+
+# One tenant against the others (docs/testing.md); P99=200ms for a slow machine.
+P99 ?= 100ms
+hostile: build
+	$(GO) build -o bin/hostile ./test/hostile
+	bin/hostile -p99 $(P99)
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these"; exit 1; }
