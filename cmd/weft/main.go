@@ -30,7 +30,6 @@ func command() *cobra.Command {
 		Version:       version(),
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(upCommand(), policyCommand(), plugCommand(), unplugCommand(), demoCommand(), shellCommand(), statusCommand(),
 		stopCommand(), backupCommand(), insideCommand())
 	return root
