@@ -27,7 +27,9 @@ func newListGate(readers int) *fair.Gate {
 func (rq *httpRequest) reading() (leave func(), err error) {
 	leave, err = rq.s.lists.Enter(rq.r.Context(), rq.caller.ProjectID, rq.caller.UserID)
 	if errors.Is(err, fair.ErrFull) {
-		err = weft.Errorf(weft.Unavailable, "ServiceUnavailable", "Too many lists of this project are under way.")
+		away := weft.Away()
+		away.Message = "Too many lists of this project are under way."
+		err = away
 	}
 	return leave, err
 }

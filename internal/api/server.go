@@ -182,6 +182,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Openstack-Request-Id", id)
 	rec := &recorder{ResponseWriter: w}
 	rq := &httpRequest{s: s, w: rec, r: r}
+	rec.begins = rq.release // who does not read his answer holds nothing but that
 	defer rq.release()
 	if err := s.route(rq, id); err != nil {
 		if weft.IsKind(err, weft.Unauthorized) {
@@ -201,14 +202,16 @@ func (rq *httpRequest) release() {
 	}
 }
 
-// recorder remembers the status for the log.
+// recorder remembers the status for the log, and knows when an answer begins.
 type recorder struct {
 	http.ResponseWriter
 	status int
+	begins func()
 }
 
 func (r *recorder) WriteHeader(status int) {
 	r.status = status
+	r.begins()
 	r.ResponseWriter.WriteHeader(status)
 }
 

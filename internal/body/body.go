@@ -170,7 +170,9 @@ func (rd *Reader) hold(r *http.Request, from *budget, who string, n int64, b *Bo
 	defer cancel()
 	giveBack, err := from.take(ctx, who, n)
 	if err != nil {
-		return weft.Errorf(weft.Unavailable, "ServiceUnavailable", "Too many large requests are under way. Try again later.")
+		away := weft.Away()
+		away.Message = "Too many large requests are under way. Try again later."
+		return away
 	}
 	b.held = append(b.held, giveBack)
 	return nil

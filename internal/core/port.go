@@ -137,31 +137,9 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 	if err := settleProfile(p); err != nil {
 		return err
 	}
-	overridden, err := s.overrideMAC(old, p)
+	v, err := s.reidentify(tx, old, p)
 	if err != nil {
 		return err
-	}
-	v, err := look(tx, p.NetworkID, p.MAC)
-	if err != nil {
-		return err
-	}
-	if p.DNSName != old.DNSName {
-		if err := s.checkName(p); err != nil {
-			return err
-		}
-	}
-	if old.DeviceOwner != p.DeviceOwner || old.DeviceID != p.DeviceID {
-		if err := checkDevice(tx, p); err != nil {
-			return err
-		}
-	}
-	switch {
-	case !overridden:
-		if err := s.changeMAC(tx, v, old, p); err != nil {
-			return err
-		}
-	case v.macTaken && p.MAC != old.MAC:
-		return macInUse(p)
 	}
 	if err := s.readdress(tx, v, old, p, given); err != nil {
 		return err
@@ -204,6 +182,35 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 		return nil
 	}
 	return s.schedule(tx, v, p)
+}
+
+// reidentify settles what a port is known by: its name, its device and its MAC.
+func (s *Service) reidentify(tx *store.Tx, old, p *weft.Port) (*view, error) {
+	overridden, err := s.overrideMAC(old, p)
+	if err != nil {
+		return nil, err
+	}
+	v, err := look(tx, p.NetworkID, p.MAC)
+	if err != nil {
+		return nil, err
+	}
+	if p.DNSName != old.DNSName {
+		if err := s.checkName(p); err != nil {
+			return nil, err
+		}
+	}
+	if old.DeviceOwner != p.DeviceOwner || old.DeviceID != p.DeviceID {
+		if err := checkDevice(tx, p); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case !overridden:
+		err = s.changeMAC(tx, v, old, p)
+	case v.macTaken && p.MAC != old.MAC:
+		err = macInUse(p)
+	}
+	return v, err
 }
 
 // keepsVNIC refuses another kind of interface for a port that is bound, as what is
