@@ -47,9 +47,12 @@ test-differential: build
 
 # The test suites of Neutron's own peers, against a weft (docs/testing.md). What is
 # missing of Debian's packages is installed when this runs as root.
-PEERS = test-tempest test-neutron-tempest test-openstackclient test-openstacksdk test-gophercloud
+PEERS = test-tempest test-neutron-tempest test-openstackclient test-openstacksdk test-gophercloud \
+	test-terraform test-neutronclient test-rally
 test-tempest: PACKAGES = tempest
 test-neutron-tempest: PACKAGES = tempest neutron-tempest-plugin
+test-neutronclient: PACKAGES = python3-neutronclient python3-os-client-config python3-stestr tempest
+test-rally: PACKAGES = rally python3-rally-openstack
 test-openstackclient: PACKAGES = python3-openstackclient python3-stestr tempest
 test-openstacksdk: PACKAGES = python3-openstackclient python3-openstacksdk python3-stestr python3-oslotest
 .PHONY: $(PEERS) test-peers

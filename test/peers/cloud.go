@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +45,7 @@ type cloud struct {
 	ended    chan struct{}
 	clouds   client.Clouds
 	external string   // id of the network "public"
+	private  string   // id of the network of that name, which is the demo project's
 	aliases  []string // of the extensions it announces
 }
 
@@ -171,6 +173,7 @@ func (c *cloud) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.private = private.ID
 	for _, s := range []struct {
 		by *client.Client
 		in map[string]any
@@ -211,12 +214,17 @@ func (c *cloud) admin() client.Auth { return c.clouds.Clouds["weft"].Auth }
 // devstackClouds writes a clouds.yaml with the names that DevStack gives its users,
 // and returns its path.
 func (c *cloud) devstackClouds() (string, error) {
-	admin, demo := c.clouds.Clouds["weft"], c.clouds.Clouds["weft-demo"]
-	all := map[string]any{"devstack-admin": admin, "devstack": demo, "devstack-alt": demo}
-	all["devstack-system-admin"] = map[string]any{
-		"auth": map[string]string{"auth_url": admin.Auth.AuthURL, "username": admin.Auth.Username, "password": admin.Auth.Password,
-			"user_domain_name": admin.Auth.UserDomainName, "system_scope": "all"},
-		"region_name": admin.RegionName, "identity_api_version": 3}
+	entry := func(name string, scope map[string]string) map[string]any {
+		from := c.clouds.Clouds[name]
+		auth := map[string]string{"auth_url": from.Auth.AuthURL, "username": from.Auth.Username, "password": from.Auth.Password, "user_domain_id": "default"}
+		maps.Copy(auth, scope)
+		return map[string]any{"auth": auth, "region_name": from.RegionName, "identity_api_version": 3}
+	}
+	in := func(name string) map[string]any {
+		return entry(name, map[string]string{"project_name": c.clouds.Clouds[name].Auth.ProjectName, "project_domain_id": "default"})
+	}
+	all := map[string]any{"devstack-admin": in("weft"), "devstack": in("weft-demo"), "devstack-alt": in("weft-demo"),
+		"devstack-system-admin": entry("weft", map[string]string{"system_scope": "all"})}
 	data, err := yaml.Marshal(map[string]any{"clouds": all})
 	if err != nil {
 		return "", err

@@ -59,7 +59,7 @@ func TestReadGoTest(t *testing.T) {
 {"Action":"skip","Package":"m/base/notests"}
 `
 	var r results
-	if err := readGoTest(strings.NewReader(text), "m/base", &r); err != nil {
+	if err := readGoTest(strings.NewReader(text), "m/base", "", &r); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{"failed layer3.TestA", "passed layer3.TestB", "skipped TestC", "failed broken"}

@@ -152,3 +152,11 @@ func openstacksdk() suite {
 		{"openstack/tests/functional/cloud", `test_(network|port|qos_\w+|quotas\.TestNetworkQuotas|router|security_groups)\.`},
 	}}
 }
+
+// neutronclient runs the program neutron, which upstream has given up and many
+// scripts have not.
+func neutronclient() suite {
+	return functional{suite: "neutronclient", program: "neutron", workers: 2, env: []string{"OS_NEUTRONCLIENT_EXEC_DIR=/usr/bin"}, parts: []part{
+		{"neutronclient/tests/functional/core", "."},
+	}}
+}

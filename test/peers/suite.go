@@ -28,6 +28,9 @@ func suites() []suite {
 		gophercloud{},
 		openstackclient(),
 		openstacksdk(),
+		neutronclient(),
+		rally{},
+		terraform{},
 	}
 }
 
