@@ -90,6 +90,7 @@ type functional struct {
 	suite   string
 	program string // whose package has the tests
 	parts   []part
+	cloud   string // that all programs are told to use; empty: the tests tell them
 	env     []string
 	workers int
 	offers  []string // types of services that the tests want in the catalogue
@@ -110,7 +111,10 @@ func (f functional) play(ctx context.Context, c *cloud, w work) error {
 	if err != nil {
 		return err
 	}
-	env := append([]string{"OS_CLIENT_CONFIG_FILE=" + clouds, "OS_CLOUD=devstack-admin"}, f.env...)
+	env := append([]string{"OS_CLIENT_CONFIG_FILE=" + clouds}, f.env...)
+	if f.cloud != "" {
+		env = append(env, "OS_CLOUD="+f.cloud)
+	}
 	if len(f.offers) > 0 {
 		stop, err := c.offer(ctx, f.offers, func(args ...string) *exec.Cmd { return w.command(ctx, env, "openstack", args...) })
 		if err != nil {
@@ -136,7 +140,7 @@ func (f functional) play(ctx context.Context, c *cloud, w work) error {
 // commands that ask every service, as `openstack extension list`, some give up when
 // there is none. Of the common tests those are run that are about networks.
 func openstackclient() suite {
-	return functional{suite: "openstackclient", program: "openstack", workers: 3, offers: []string{"compute"}, parts: []part{
+	return functional{suite: "openstackclient", program: "openstack", cloud: "devstack-admin", workers: 3, offers: []string{"compute"}, parts: []part{
 		{"openstackclient/tests/functional/network", "."},
 		{"openstackclient/tests/functional/common", `(test_extension_(list_network|show_network)|QuotaTests\.test_quota_(list_network_option|network_set_with.*))$`},
 	}}
@@ -147,14 +151,14 @@ func openstackclient() suite {
 // needs no compute service. Those of floating IPs want a DNS service in the catalogue,
 // and never ask it.
 func openstacksdk() suite {
-	return functional{suite: "openstacksdk", program: "openstack", workers: 1, offers: []string{"dns"}, env: []string{"OS_TEST_TIMEOUT=60"}, parts: []part{
+	return functional{suite: "openstacksdk", program: "openstack", cloud: "devstack-admin", workers: 1, offers: []string{"dns"}, env: []string{"OS_TEST_TIMEOUT=60"}, parts: []part{
 		{"openstack/tests/functional/network", "."},
 		{"openstack/tests/functional/cloud", `test_(network|port|qos_\w+|quotas\.TestNetworkQuotas|router|security_groups)\.`},
 	}}
 }
 
 // neutronclient runs the program neutron, which upstream has given up and many
-// scripts have not.
+// scripts have not, as users that the tests choose.
 func neutronclient() suite {
 	return functional{suite: "neutronclient", program: "neutron", workers: 2, env: []string{"OS_NEUTRONCLIENT_EXEC_DIR=/usr/bin"}, parts: []part{
 		{"neutronclient/tests/functional/core", "."},
