@@ -82,8 +82,15 @@ func quiet(a *attack) error {
 // try does a request of an attack and counts the answer. No answer in half a minute is
 // a fault, as is what is unexpected.
 func (a *attack) try(c *caller, method, path string, body any, expected func(status int) bool) int {
+	sent, ok := body.([]byte)
+	if !ok && body != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
+			panic(err) // else an attack that was not sent would count as refused
+		}
+	}
 	begin := time.Now()
-	status, answer, _ := c.do(method, path, body)
+	status, answer, _ := c.do(method, path, sent)
 	took := time.Since(begin)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -92,7 +99,6 @@ func (a *attack) try(c *caller, method, path string, body any, expected func(sta
 		a.report.Faults = append(a.report.Faults, fmt.Sprintf("%s %s took %v", method, path, took))
 	}
 	if !expected(status) {
-		sent, _ := json.Marshal(body)
 		a.report.Faults = append(a.report.Faults, fmt.Sprintf("%s %s %.120s: %d %.120s", method, path, sent, status, answer))
 	}
 	return status

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,20 +14,22 @@ func hugeLists(a *attack) error {
 		return err
 	}
 	own := a.Attacker.owned(a.External)
+	lists, objects := hugeValues(40_000), []any{deep(9_000), wide(40_000)}
 	for _, o := range all {
 		path, ok := o.of(own)
 		if !ok {
 			continue
 		}
 		for _, name := range sorted(o.attributes) {
-			s := o.attributes[name]
-			if s.is("array") {
-				for _, value := range hugeValues(40_000) {
-					a.try(a.member, o.method, path, o.body(own, name, value), refused)
-				}
-			} else if s.is("object") {
-				a.try(a.member, o.method, path, o.body(own, name, deep(40_000)), refused)
-				a.try(a.member, o.method, path, o.body(own, name, wide(40_000)), refused)
+			var values []any
+			switch s := o.attributes[name]; {
+			case s.is("array"):
+				values = lists
+			case s.is("object"):
+				values = objects
+			}
+			for _, value := range values {
+				a.try(a.member, o.method, path, o.body(own, name, value), refused)
 			}
 		}
 	}
@@ -42,10 +45,19 @@ func hugeValues(n int) []any {
 		objects = append(objects, map[string]any{"x": i})
 		fat = append(fat, map[string]any{"opt_name": fmt.Sprint(i), "opt_value": "x", "ip_address": address, "destination": address + "/32", "nexthop": "10.5.0.9"})
 	}
-	return []any{addresses, objects, fat}
+	return []any{encoded(addresses), encoded(objects), encoded(fat)}
 }
 
-// deep is an object in an object, n deep.
+// encoded is JSON made once: there are hundreds of attributes.
+func encoded(v any) raw {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // maps and strings always encode
+	}
+	return raw(data)
+}
+
+// deep is an object in an object, n deep: encoding/json makes none deeper than 10,000.
 func deep(n int) any {
 	return raw(strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n))
 }
@@ -61,7 +73,7 @@ func wide(n int) any {
 	for i := range n {
 		out[fmt.Sprint("member", i)] = i
 	}
-	return out
+	return encoded(out)
 }
 
 func sorted[V any](m map[string]V) []string {
