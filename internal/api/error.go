@@ -40,7 +40,11 @@ func disallowed(rules string) error {
 func writeError(w http.ResponseWriter, r *http.Request, log *slog.Logger, sees func(weft.Blocker) bool, err error) {
 	var e *weft.Error
 	if !errors.As(err, &e) {
-		log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		level := slog.LevelError
+		if r.Context().Err() != nil { // the client has gone: nobody is to mend anything
+			level = slog.LevelDebug
+		}
+		log.Log(r.Context(), level, "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		e = weft.Errorf(weft.Internal, "HTTPInternalServerError", "Request Failed: internal server error while processing your request.")
 	}
 	status := statuses[e.Kind]

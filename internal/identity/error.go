@@ -2,6 +2,7 @@ package identity
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -56,7 +57,11 @@ func (q *request) refuse(err error) {
 	case q.ctx().Err() != nil: // the client has gone
 		status, message = http.StatusServiceUnavailable, "The client gave up."
 	default:
-		q.s.log.ErrorContext(q.ctx(), "request failed", "method", q.r.Method, "path", q.r.URL.Path, "request", q.id, "error", err)
+		level := slog.LevelError
+		if q.ctx().Err() != nil { // the client has gone: nobody is to mend anything
+			level = slog.LevelDebug
+		}
+		q.s.log.Log(q.ctx(), level, "request failed", "method", q.r.Method, "path", q.r.URL.Path, "request", q.id, "error", err)
 	}
 	if e != nil && e.RetryAfter > 0 {
 		q.w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfter))
