@@ -27,6 +27,7 @@ func TestREADME(t *testing.T) {
 		r.follow("README.md", "A tour of five minutes")
 		r.do("bin/weft stop --state-dir .weft")
 		stop()
+		r.do("bin/weft up --cleanup --state-dir .weft") // another cloud is refused where this one's things are
 		r.operate()
 	}, "make", "git", "openstack", "ping", "ip")
 }
