@@ -26,7 +26,8 @@ func cleanUp(ctx context.Context, cfg config.Config, clouds []string) error {
 	unlock, err := lockHost(stateDir(cfg.StateDir))
 	var held *hostlock.HeldError
 	if errors.As(err, &held) && held.Holder.StateDir != "" { // else it need not be a weft
-		return fmt.Errorf("weft still runs as process %d, with state directory %s: stop it first", held.Holder.PID, held.Holder.StateDir)
+		return fmt.Errorf("weft still runs as process %d, with state directory %s: stop it first", held.Holder.PID,
+			held.Holder.StateDir)
 	}
 	if err != nil {
 		return err

@@ -110,7 +110,8 @@ func lockHost(d stateDir) (release func(), err error) {
 	release, err = hostlock.Take(hostlock.Holder{PID: os.Getpid(), StateDir: path})
 	var held *hostlock.HeldError
 	if errors.As(err, &held) {
-		return nil, fmt.Errorf("%w: stop that one, give this one a network namespace of its own (nsenter --net=/run/netns/NAME weft up ...), "+
+		return nil, fmt.Errorf("%w: stop that one, give this one a network namespace of its own "+
+			"(nsenter --net=/run/netns/NAME weft up ...), "+
 			"or have it serve the APIs only (--no-agent)", err)
 	}
 	return release, err

@@ -8,7 +8,8 @@ import (
 )
 
 func TestMissingLinks(t *testing.T) {
-	links := []link.Link{{Name: "lo"}, {Name: "eth0"}, {Name: "eth1"}, {Name: "brq1", Alias: "weft:network:1@c"}, {Name: "tap1"}, {Name: "slave", Master: 3}}
+	links := []link.Link{{Name: "lo"}, {Name: "eth0"}, {Name: "eth1"}, {Name: "brq1", Alias: "weft:network:1@c"}, {Name: "tap1"},
+		{Name: "slave", Master: 3}}
 	for _, c := range []struct {
 		physnets map[string]string
 		links    []link.Link

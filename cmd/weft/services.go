@@ -31,12 +31,14 @@ func newCloud(cfg config.Config) *cloud.Cloud {
 type admission func(context.Context, weft.Credentials) (*weft.Caller, error)
 
 // networkAPI is the Networking API with every resource there is.
-func networkAPI(cfg config.Config, log *slog.Logger, db *store.DB, c *cloud.Cloud, admit admission, authURL string, bodies *body.Reader) (*api.Server, error) {
+func networkAPI(cfg config.Config, log *slog.Logger, db *store.DB, c *cloud.Cloud, admit admission, authURL string,
+	bodies *body.Reader) (*api.Server, error) {
 	rules, err := loadPolicy(cfg, log)
 	if err != nil {
 		return nil, err
 	}
-	s := api.NewServer(api.Config{Log: log, DB: db, Policy: rules, Quota: c.Quota, Auth: admit, AuthURL: authURL, MaxLimit: cfg.PageLimit, Bodies: bodies})
+	s := api.NewServer(api.Config{Log: log, DB: db, Policy: rules, Quota: c.Quota, Auth: admit, AuthURL: authURL,
+		MaxLimit: cfg.PageLimit, Bodies: bodies})
 	c.Register(s)
 	return s, nil
 }

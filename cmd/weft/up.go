@@ -76,15 +76,18 @@ func (f *upFlags) register(cmd *cobra.Command) {
 	s.Uint16Var(&f.networkPort, "network-port", 9696, "TCP port of the Networking API")
 	s.Uint16Var(&f.identityPort, "identity-port", 5000, "TCP port of the identity API")
 	s.StringArrayVar(&f.physnets, "physnet", nil, "physical network and its interface, as NAME:INTERFACE (repeatable)")
-	s.BoolVar(&f.waitForLinks, "wait-for-interfaces", false, "start without interfaces of --physnet that are not there, and wait for them")
+	s.BoolVar(&f.waitForLinks, "wait-for-interfaces", false,
+		"start without interfaces of --physnet that are not there, and wait for them")
 	s.StringVar(&f.file, "config", "", "configuration file; etc/weft.conf shows every option")
 	s.StringVar(&f.host, "host", hostname(), "name of this host, as in binding:host_id")
 	s.BoolVarP(&f.verbose, "verbose", "v", false, "log what is done in detail")
 	s.BoolVar(&f.noAgent, "no-agent", false, "serve the APIs only: register no agents, touch nothing of this host's network")
 	s.BoolVar(&f.newPasswords, "new-passwords", false, "give users admin and demo new passwords, and write them to clouds.yaml")
 	s.BoolVar(&f.cleanup, "cleanup", false, "remove what this cloud has on this host's network, and end")
-	s.StringArrayVar(&f.clouds, "cloud", nil, "with --cleanup: id of the cloud to remove, in the place of the database's (repeatable); all, or none for what has no id")
-	s.StringArrayVar(&f.adopt, "adopt", nil, "id of a cloud whose things on this host are to be this cloud's (repeatable); none for what has no id")
+	s.StringArrayVar(&f.clouds, "cloud", nil, "with --cleanup: id of the cloud to remove, "+
+		"in the place of the database's (repeatable); all, or none for what has no id")
+	s.StringArrayVar(&f.adopt, "adopt", nil, "id of a cloud whose things on this host are to be this cloud's "+
+		"(repeatable); none for what has no id")
 }
 
 // config is the configuration file, or the defaults, under the flags that were
@@ -221,7 +224,8 @@ func takeLock(c config.Config) (*dirLock, error) {
 // upRootless opens the sockets where clients are, and runs the rest in namespaces.
 func upRootless(c config.Config, lock *dirLock) error {
 	if c.Keystone.URL != "" {
-		return errors.New("without root weft runs in a network namespace of its own, from which it cannot ask the Keystone of [identity] url")
+		return errors.New("without root weft runs in a network namespace of its own, " +
+			"from which it cannot ask the Keystone of [identity] url")
 	}
 	sockets, err := listeners(c)
 	if err != nil {

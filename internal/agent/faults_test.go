@@ -59,7 +59,8 @@ func TestStandingFaultIsToldRarely(t *testing.T) {
 		t.Errorf("when one of two is over: %q", got)
 	}
 	n.note("networks", nil, true)
-	if got := n.lines(); len(got) != 1 || !strings.Contains(got[0], `"part of the host is as it should be again" part=networks after=24h`) {
+	if got := n.lines(); len(got) != 1 || !strings.Contains(got[0],
+		`"part of the host is as it should be again" part=networks after=24h`) {
 		t.Errorf("when it is over: %q", got)
 	}
 	n.note("networks", nil, true)

@@ -144,7 +144,8 @@ func TestTwoClouds(t *testing.T) {
 	s.Cloud = "ours"
 	m.states <- s
 	m.until(id(0), false)
-	for name, alias := range map[string]string{"brqother": "weft:network:x@other", "tapother": "weft:plug:x@other", "brqold": "weft:network:y", "strange": "x"} {
+	for name, alias := range map[string]string{"brqother": "weft:network:x@other", "tapother": "weft:plug:x@other",
+		"brqold": "weft:network:y", "strange": "x"} {
 		if _, err := m.link.Create(name, link.Bridge{}, link.Alias(alias)); err != nil {
 			t.Fatal(err)
 		}

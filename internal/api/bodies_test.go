@@ -137,7 +137,8 @@ func TestBulkLimit(t *testing.T) {
 	w.expect(t, "rob", "POST", "networks", many(most+1), 413, "", "")
 	w.expect(t, "rob", "POST", "networks", many(10), 403, "PolicyNotAuthorized", "")
 	w.expect(t, "rob", "POST", "networks", worst(15 << 19)["empty objects"], 403, "PolicyNotAuthorized", "")
-	w.expect(t, "alice", "POST", "networks", worst(15 << 19)["empty objects"], 413, "HTTPRequestEntityTooLarge", "Request is too large.")
+	w.expect(t, "alice", "POST", "networks", worst(15 << 19)["empty objects"], 413, "HTTPRequestEntityTooLarge",
+		"Request is too large.")
 }
 
 func (w *world) expect(t *testing.T, user, method, path, text string, code int, parts ...string) {
@@ -183,18 +184,22 @@ func TestLongLists(t *testing.T) {
 				}
 			}
 		}
-		w.expect(t, "alice", "PUT", "ports/"+port, `{"port":{"security_groups":`+ids(20000)+`}}`, 400, "security_groups", "exceeds maximum length of 1000")
+		w.expect(t, "alice", "PUT", "ports/"+port, `{"port":{"security_groups":`+ids(20000)+`}}`, 400, "security_groups",
+			"exceeds maximum length of 1000")
 		w.expect(t, "alice", "PUT", "ports/"+port, `{"port":{"security_groups":`+ids(1000)+`}}`, 404, "SecurityGroupNotFound")
-		w.expect(t, "alice", "PUT", "ports/"+port, `{"port":{"description":"`+strings.Repeat("d", 900<<10)+`"}}`, 400, "exceeds maximum length of 255")
+		w.expect(t, "alice", "PUT", "ports/"+port, `{"port":{"description":"`+strings.Repeat("d", 900<<10)+`"}}`, 400,
+			"exceeds maximum length of 255")
 		w.expect(t, "alice", "PUT", "ports/"+port, `{"port":{"description":"`+strings.Repeat("d", 6<<20)+`"}}`, 413)
-		w.expect(t, "alice", "PUT", "networks/"+network+"/tags", `{"tags":`+ids(51)+`}`, 400, "Bad network request: The number of tags exceed the per-resource limit of 50.")
+		w.expect(t, "alice", "PUT", "networks/"+network+"/tags", `{"tags":`+ids(51)+`}`, 400,
+			"Bad network request: The number of tags exceed the per-resource limit of 50.")
 		w.expect(t, "alice", "PUT", "networks/"+network+"/tags", `{"tags":`+ids(50)+`}`, 200)
 		w.expect(t, "alice", "PUT", "networks/"+network+"/tags/one", ``, 400, "per-resource limit of 50")
 		w.expect(t, "alice", "POST", "networks/"+network+"/tags", `{"tags":["one"]}`, 400, "per-resource limit of 50")
 		w.expect(t, "alice", "POST", "networks/"+network+"/tags", `{"tags":`+ids(50)+`}`, 200)
 		w.expect(t, "alice", "POST", "ports", `{"port":{"network_id":"`+network+`","tags":`+ids(51)+`}}`, 400, "tags")
 		options := func(letter string) string {
-			return `{"port":{"extra_dhcp_opts":[` + strings.TrimSuffix(strings.Repeat(`{"opt_name":"`+letter+`","opt_value":"1"},`, 512), ",") + `]}}`
+			return `{"port":{"extra_dhcp_opts":[` + strings.TrimSuffix(strings.Repeat(`{"opt_name":"`+letter+`","opt_value":"1"},`,
+				512), ",") + `]}}`
 		}
 		w.expect(t, "alice", "PUT", "ports/"+port, options("a"), 200)
 		w.expect(t, "alice", "PUT", "ports/"+port, options("b"), 200)

@@ -38,7 +38,8 @@ var domainName = Type{Name: "DNS domain", Convert: lowered, Validate: func(v any
 		return reason
 	}
 	if len(s) > maxFQDN-2 {
-		return fmt.Sprintf("'%s' contains %d characters. Adding a sub-domain will cause it to exceed the maximum length of a FQDN of '%d'", py(s), len(s), maxFQDN)
+		return fmt.Sprintf("'%s' contains %d characters. "+
+			"Adding a sub-domain will cause it to exceed the maximum length of a FQDN of '%d'", py(s), len(s), maxFQDN)
 	}
 	return ""
 }}
@@ -56,7 +57,8 @@ var relativeName = Type{Name: "relative DNS name", Convert: lowered, Validate: f
 		return reason
 	}
 	if len(s) > maxFQDN-3 {
-		return fmt.Sprintf("'%s' contains %d characters. Adding a domain name will cause it to exceed the maximum length of a FQDN of '%d'", py(s), len(s), maxFQDN)
+		return fmt.Sprintf("'%s' contains %d characters. "+
+			"Adding a domain name will cause it to exceed the maximum length of a FQDN of '%d'", py(s), len(s), maxFQDN)
 	}
 	return ""
 }}

@@ -32,7 +32,8 @@ func notAllowed() error {
 
 // disallowed takes the rules as oslo.policy writes them: "rule:get_agent".
 func disallowed(rules string) error {
-	return &weft.Error{Kind: weft.Forbidden, Type: "PolicyNotAuthorized", Message: rules + " is disallowed by policy"} // whole: they are ours
+	// Not by weft.Errorf, which shortens what it repeats: the rules are ours, and told whole.
+	return &weft.Error{Kind: weft.Forbidden, Type: "PolicyNotAuthorized", Message: rules + " is disallowed by policy"}
 }
 
 // writeError answers with an error in Neutron's form. What is not a refusal is

@@ -140,7 +140,8 @@ func SettableBy(s *Server, attrs ...string) iter.Seq[string] {
 			noun := c.(interface{ rule() string }).rule()
 			for _, a := range c.table() {
 				for action, settable := range map[string]bool{"create_" + noun: a.Post, "update_" + noun: a.Put} {
-					if settable && slices.Contains(attrs, a.Name) && s.Policy.Allow(action, manager, func(string) any { return "p" }) && !yield(action+":"+a.Name) {
+					if settable && slices.Contains(attrs, a.Name) && s.Policy.Allow(action, manager, func(string) any { return "p" }) &&
+						!yield(action+":"+a.Name) {
 						return
 					}
 				}

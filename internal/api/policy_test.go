@@ -90,7 +90,8 @@ func TestFiltersOnWhatOwnersSee(t *testing.T) {
 			"get_network:name":                  "rule:admin_or_owner",
 			"get_network:tags":                  "role:admin",
 		})
-		for user, body := range map[string]string{"alice": `{"network":{"name":"a"}}`, "admin": `{"network":{"name":"b","shared":true}}`} {
+		for user, body := range map[string]string{"alice": `{"network":{"name":"a"}}`,
+			"admin": `{"network":{"name":"b","shared":true}}`} {
 			id := firstID(w.do(user, "POST", "/v2.0/networks", body, nil).Body.Bytes())
 			if rec := w.do(user, "PUT", "/v2.0/networks/"+id+"/tags/x", "", nil); rec.Code != 201 {
 				t.Fatalf("%d %s", rec.Code, rec.Body)

@@ -161,7 +161,8 @@ func addressPair(v any, seen map[[2]string]bool) error {
 	}
 	pair := [2]string{py(m["mac_address"]), pyRepr(m["ip_address"])} // whole, unlike in messages
 	if seen[pair] {
-		return weft.Errorf(weft.BadRequest, "DuplicateAddressPairInRequest", "Request contains duplicate address pair: mac_address %s ip_address %s.", pair[0], py(m["ip_address"]))
+		return weft.Errorf(weft.BadRequest, "DuplicateAddressPairInRequest",
+			"Request contains duplicate address pair: mac_address %s ip_address %s.", pair[0], py(m["ip_address"]))
 	}
 	seen[pair] = true
 	var unknown []string

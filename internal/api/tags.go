@@ -150,7 +150,8 @@ func (r *served[T]) limitTags(old, tags []string) error {
 	if len(tags) <= maxTags || len(tags) < len(old) {
 		return nil
 	}
-	return weft.Errorf(weft.BadRequest, "BadRequest", "Bad %s request: The number of tags exceed the per-resource limit of %d.", r.rule(), maxTags)
+	return weft.Errorf(weft.BadRequest, "BadRequest", "Bad %s request: The number of tags exceed the per-resource limit of %d.",
+		r.rule(), maxTags)
 }
 
 // changeTags replaces the tags of a noun by what edit makes of them.

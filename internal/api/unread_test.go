@@ -42,7 +42,8 @@ func (w *world) heavy(t *testing.T, n int) []string {
 	}
 	var ids, bulk []string
 	for i := range n {
-		bulk = append(bulk, fmt.Sprintf(`{"network_id":"%s","name":"p%d","extra_dhcp_opts":[%s]}`, network, i%7, strings.Join(opts, ",")))
+		bulk = append(bulk, fmt.Sprintf(`{"network_id":"%s","name":"p%d","extra_dhcp_opts":[%s]}`, network, i%7,
+			strings.Join(opts, ",")))
 		if len(bulk) == 50 || i == n-1 {
 			rec := w.do("alice", "POST", "/v2.0/ports", `{"ports":[`+strings.Join(bulk, ",")+`]}`, nil)
 			ids, bulk = append(ids, portIDs(t, rec.Body.Bytes())...), nil
@@ -136,7 +137,8 @@ func TestLongListGoesOn(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newWorld(t, db)
 		w.heavy(t, 600)
-		for _, target := range []string{"/v2.0/ports?sort_key=name&sort_dir=asc", "/v2.0/ports?sort_key=name&sort_dir=desc&limit=590&page_reverse=true"} {
+		for _, target := range []string{"/v2.0/ports?sort_key=name&sort_dir=asc",
+			"/v2.0/ports?sort_key=name&sort_dir=desc&limit=590&page_reverse=true"} {
 			whole := portIDs(t, w.do("alice", "GET", target, "", nil).Body.Bytes())
 			let := make(chan struct{})
 			l, wait := w.read("alice", target, let)

@@ -38,8 +38,9 @@ func world(required bool) *authtoken.Gate {
 		Source: tokens{now, map[string]authtoken.Subject{
 			"alice": subject("alice", soon, []string{"member"}), "late": subject("late", now, []string{"member"}),
 			"nova": subject("nova", soon, []string{"service", "admin"}), "old nova": subject("nova", now, []string{"service"}),
-			"plain":   subject("plain", soon, []string{"admin"}),
-			"robot":   subject("robot", soon, []string{"service"}, weft.AccessRule{Service: "network", Method: "GET", Path: "/v2.0/networks"}),
+			"plain": subject("plain", soon, []string{"admin"}),
+			"robot": subject("robot", soon, []string{"service"},
+				weft.AccessRule{Service: "network", Method: "GET", Path: "/v2.0/networks"}),
 			"nothing": {Caller: weft.Caller{UserID: "nothing"}, Expires: soon, Rules: []weft.AccessRule{}},
 			"limited": subject("limited", soon, []string{"member"}, weft.AccessRule{Service: "compute", Method: "GET", Path: "/**"}, weft.AccessRule{Service: "network", Method: "GET", Path: "/v2.0/networks/*"}),
 		}},

@@ -80,7 +80,8 @@ func (b *Body) Bulk() error {
 	if b.items <= b.limit {
 		return nil
 	}
-	return weft.Errorf(weft.TooLarge, "HTTPRequestEntityTooLarge", "Request of %d items is too large: at most %d can be created at once.", b.items, b.limit)
+	return weft.Errorf(weft.TooLarge, "HTTPRequestEntityTooLarge",
+		"Request of %d items is too large: at most %d can be created at once.", b.items, b.limit)
 }
 
 // Skip takes a body that nobody wants off the wire: many clients do not look for an
@@ -154,7 +155,8 @@ func (rd *Reader) admit(r *http.Request, who string, text []byte, b *Body) error
 	case s.depth > maxDepth:
 		return weft.Errorf(weft.BadRequest, "HTTPBadRequest", "Body contains invalid data")
 	case s.values > most:
-		return weft.Errorf(weft.TooLarge, "HTTPRequestEntityTooLarge", "Request of %d values is too large: in %d bytes at most %d are taken.", s.values, len(text), most)
+		return weft.Errorf(weft.TooLarge, "HTTPRequestEntityTooLarge",
+			"Request of %d values is too large: in %d bytes at most %d are taken.", s.values, len(text), most)
 	}
 	b.items = s.items
 	cost := int64(s.values)*valueCost + int64(min(s.items, rd.limits.Items))*itemCost

@@ -66,7 +66,8 @@ func (s *Service) replaceDHCPPort(tx *store.Tx, gone *weft.Port) error {
 	if err != nil {
 		return err
 	}
-	if v.tentative || !slices.Contains(v.dhcpHosts, gone.HostID) || !servesDHCP(v.subnets) || gone.DeviceID != DHCPDeviceID(gone.HostID, gone.NetworkID) {
+	if v.tentative || !slices.Contains(v.dhcpHosts, gone.HostID) || !servesDHCP(v.subnets) ||
+		gone.DeviceID != DHCPDeviceID(gone.HostID, gone.NetworkID) {
 		return nil
 	}
 	return s.newDHCPPort(tx, v, gone.HostID, gone.FixedIPs)

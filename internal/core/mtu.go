@@ -22,7 +22,8 @@ func carries(n *weft.Network, version int) error {
 	if n.MTU == 0 || n.MTU >= least { // 0 is one that is not settled yet
 		return nil
 	}
-	return weft.Errorf(weft.Conflict, "NetworkMTUSubnetConflict", "MTU of %s is not valid, subnet requires a minimum of %d", n.ID, least)
+	return weft.Errorf(weft.Conflict, "NetworkMTUSubnetConflict", "MTU of %s is not valid, subnet requires a minimum of %d",
+		n.ID, least)
 }
 
 // changeMTU settles a new MTU of a network, which must carry its subnets.

@@ -220,7 +220,8 @@ func keepsVNIC(old, p *weft.Port, given weft.Given) error {
 		return nil
 	}
 	return weft.Errorf(weft.Conflict, "PortInUse",
-		"Unable to complete operation on port %s for network %s. Port already has an attached device %s.", p.ID, p.NetworkID, old.DeviceID)
+		"Unable to complete operation on port %s for network %s. Port already has an attached device %s.",
+		p.ID, p.NetworkID, old.DeviceID)
 }
 
 // sameProfile compares what is in two profiles; none and empty are the same.

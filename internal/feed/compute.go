@@ -253,7 +253,8 @@ func hostSubnet(s *weft.Subnet) host.Subnet {
 func routed(s *weft.Subnet, ports []*weft.Port) bool {
 	gateway := s.GatewayIP.Addr
 	return gateway.IsValid() && slices.ContainsFunc(ports, func(p *weft.Port) bool {
-		return p.RouterInterface() && slices.ContainsFunc(p.FixedIPs, func(ip weft.FixedIP) bool { return ip.SubnetID == s.ID && ip.IPAddress == gateway })
+		return p.RouterInterface() && slices.ContainsFunc(p.FixedIPs,
+			func(ip weft.FixedIP) bool { return ip.SubnetID == s.ID && ip.IPAddress == gateway })
 	})
 }
 

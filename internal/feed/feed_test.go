@@ -126,7 +126,8 @@ func TestState(t *testing.T) {
 
 // A rule's protocol may be named or numbered; number 0 is any, as "ip" is.
 func TestProtocols(t *testing.T) {
-	for name, want := range map[string]int{"": -1, "0": -1, "ip": -1, "hopopt": 0, "1": 1, "icmp": 1, "6": 6, "tcp": 6, "icmpv6": 58, "ipv6-icmp": 58,
+	for name, want := range map[string]int{"": -1, "0": -1, "ip": -1, "hopopt": 0, "1": 1, "icmp": 1, "6": 6, "tcp": 6,
+		"icmpv6": 58, "ipv6-icmp": 58,
 		"58": 58, "vrrp": 112, "255": 255} {
 		r := hostRule(&weft.SecurityGroupRule{Protocol: weft.ID(name)})
 		if r.Protocol != want {

@@ -25,7 +25,8 @@ func TestAnswer(t *testing.T) {
 		{"POST", "", nil, 200, text, "OK"},
 		{"HEAD", "", nil, 204, "", ""},
 		{"GET", "application/json", nil, 200, object, "{\n    \"detailed\": false,\n    \"reasons\": [\n        \"OK\"\n    ]\n}"},
-		{"GET", "application/json;q=0.9, */*", nil, 200, object, "{\n    \"detailed\": false,\n    \"reasons\": [\n        \"OK\"\n    ]\n}"},
+		{"GET", "application/json;q=0.9, */*", nil, 200, object,
+			"{\n    \"detailed\": false,\n    \"reasons\": [\n        \"OK\"\n    ]\n}"},
 		{"GET", "", away, 503, text, `the "database" is away`},
 		{"HEAD", "", away, 503, "", ""},
 		{"GET", "application/json", away, 503, object, "{\n    \"detailed\": false,\n    \"reasons\": [\n        \"the \\\"database\\\" is away\"\n    ]\n}"},
@@ -42,7 +43,8 @@ func TestAnswer(t *testing.T) {
 }
 
 func TestAsked(t *testing.T) {
-	for path, want := range map[string]bool{"/healthcheck": true, "/healthcheck/": true, "/healthcheck/x": true, "/healthchecks": false, "/v2.0/healthcheck": false, "/": false} {
+	for path, want := range map[string]bool{"/healthcheck": true, "/healthcheck/": true, "/healthcheck/x": true,
+		"/healthchecks": false, "/v2.0/healthcheck": false, "/": false} {
 		if got := healthcheck.Asked(path); got != want {
 			t.Errorf("%s: %t", path, got)
 		}

@@ -396,7 +396,8 @@ func TestBootstrap(t *testing.T) {
 		}
 	}
 	before := c.head()
-	same := Bootstrap{IdentityURL: c.server.URL + "/v3", NetworkURL: testNetworkURL, Server: "a", Passwords: map[string]string{"admin": "another"}}
+	same := Bootstrap{IdentityURL: c.server.URL + "/v3", NetworkURL: testNetworkURL, Server: "a",
+		Passwords: map[string]string{"admin": "another"}}
 	if passwords, err := c.Bootstrap(t.Context(), same); err != nil || passwords != nil || c.head() != before {
 		t.Errorf("a second bootstrap: passwords %v, error %v, %d changes", passwords, err, c.head()-before)
 	}

@@ -56,7 +56,8 @@ func TestServersBootstrapOnce(t *testing.T) {
 				t.Errorf("%q: made %v, its own: %t, errors %v, %v, %d changes", later, made, own, err, ferr, head()-before)
 			}
 		}
-		if _, err := s.checkPassword(t.Context(), "", userRef{name: AdminUser, domain: domainRef{id: DefaultDomain}}, "of "+founder); err != nil {
+		if _, err := s.checkPassword(t.Context(), "", userRef{name: AdminUser, domain: domainRef{id: DefaultDomain}},
+			"of "+founder); err != nil {
 			t.Errorf("the first password: %v", err)
 		}
 		moved := as(founder)

@@ -15,7 +15,8 @@ var statuses = map[weft.Kind]int{
 }
 
 var (
-	errNoURL = weft.Errorf(weft.NotFound, "NotFound", "The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.")
+	errNoURL = weft.Errorf(weft.NotFound, "NotFound", "The requested URL was not found on the server. "+
+		"If you entered the URL manually please check your spelling and try again.")
 )
 
 func badRequest(format string, args ...any) error {

@@ -46,7 +46,8 @@ func newCloud(t testing.TB) *cloud {
 	}
 	c.server = httptest.NewServer(c.Handler())
 	t.Cleanup(c.server.Close)
-	c.passwords, err = c.Bootstrap(t.Context(), Bootstrap{IdentityURL: c.server.URL + "/v3", NetworkURL: testNetworkURL, Server: "a"})
+	c.passwords, err = c.Bootstrap(t.Context(), Bootstrap{IdentityURL: c.server.URL + "/v3", NetworkURL: testNetworkURL,
+		Server: "a"})
 	if err != nil {
 		t.Fatal(err)
 	}

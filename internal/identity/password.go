@@ -46,7 +46,8 @@ func (v *vault) enter(ctx context.Context, l login) (leave func(), err error) {
 	}
 	leave, err = v.places.Enter(ctx, from, l.user)
 	if errors.Is(err, fair.ErrFull) {
-		err = weft.Errorf(weft.Unavailable, "ServiceUnavailable", "Too many authentication requests are under way. Please try again later.")
+		err = weft.Errorf(weft.Unavailable, "ServiceUnavailable",
+			"Too many authentication requests are under way. Please try again later.")
 	}
 	return leave, err
 }

@@ -101,7 +101,8 @@ type assignment struct {
 }
 
 func newAssignment(tx *store.Tx, rq Request) *assignment {
-	a := &assignment{rq: rq, usable: serving(rq.Subnets, rq.Owner), byID: map[string]*weft.Subnet{}, held: map[netip.Addr][]weft.FixedIP{}}
+	a := &assignment{rq: rq, usable: serving(rq.Subnets, rq.Owner), byID: map[string]*weft.Subnet{},
+		held: map[netip.Addr][]weft.FixedIP{}}
 	for _, sn := range a.usable {
 		a.byID[sn.ID] = sn
 	}

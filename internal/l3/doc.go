@@ -4,9 +4,10 @@
 //
 // A router's interfaces and gateway and the address of a floating IP are ports,
 // which internal/core makes and keeps. Reactions in the other direction (a port
-// that goes takes its floating IP off) are the methods that cmd/weft
-// hands to core as hooks: PortUpdating, PortDeleting, SubnetCreated, SubnetDeleting, NetworkUpdating, NetworkDeleting. They run for
-// every change, whoever makes it. What only users may not do (delete a router's
+// that goes takes its floating IP off) are the methods that internal/cloud hands to
+// core as hooks: PortUpdating, PortDeleting, SubnetCreated, SubnetDeleting,
+// NetworkUpdating, NetworkDeleting. They run for every change, whoever makes it.
+// What only users may not do (delete a router's
 // port by itself) is refused by GuardPortDelete and GuardPortUpdate, which the API
 // calls before it calls core; l3 itself calls core directly.
 package l3

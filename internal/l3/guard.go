@@ -12,7 +12,8 @@ import (
 // it by the port; the holder's own requests do the same in order.
 
 // interfaceKinds own the ports by which routers are on networks inside.
-var interfaceKinds = []string{weft.OwnerRouterInterface, weft.OwnerDVRInterface, weft.OwnerHAInterface, weft.OwnerHAPort, weft.OwnerSNAT}
+var interfaceKinds = []string{weft.OwnerRouterInterface, weft.OwnerDVRInterface, weft.OwnerHAInterface, weft.OwnerHAPort,
+	weft.OwnerSNAT}
 
 // holder is the noun that a port serves by its device owner, "" if none of ours.
 func holder(p *weft.Port) string {
@@ -48,7 +49,8 @@ func (s *Service) GuardPortDelete(tx *store.Tx, p *weft.Port) error {
 }
 
 func servicePort(p *weft.Port) error {
-	return weft.Errorf(weft.Conflict, "ServicePortInUse", "Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner).
+	return weft.Errorf(weft.Conflict, "ServicePortInUse",
+		"Port %s cannot be deleted directly via the port API: has device owner %s.", p.ID, p.DeviceOwner).
 		BlockedBy(holder(p), p.DeviceID)
 }
 

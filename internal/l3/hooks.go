@@ -89,7 +89,8 @@ func keepsTargets(tx *store.Tx, p *weft.Port) error {
 		if err := mayDissociate(tx, p, f); err != nil {
 			return err
 		}
-		return bad("port", "Cannot update the fixed_ips of the port %s, because its original fixed_ip has been associated to a floating ip", p.ID)
+		return bad("port", "Cannot update the fixed_ips of the port %s, "+
+			"because its original fixed_ip has been associated to a floating ip", p.ID)
 	}
 	return nil
 }

@@ -180,7 +180,8 @@ func others() []noun {
 		// Neutron's rule is for admins, but a project is shown its own quota without
 		// asking the rule; here the rule says so.
 		noun{name: "quota", get: adminOrReader, update: admin, delete: admin},
-		noun{name: "metering_label", create: adminOrManager, get: adminOrReader, delete: adminOrManager}.with(attr{"shared", "c", admin}),
+		noun{name: "metering_label", create: adminOrManager, get: adminOrReader,
+			delete: adminOrManager}.with(attr{"shared", "c", admin}),
 		noun{name: "metering_label_rule", create: adminOrManager, get: adminOrReader, delete: adminOrManager},
 		mine("log").writtenBy(adminOrManager).seenBy(adminOrManager),
 		noun{name: "loggable_resource", get: adminOrManager},

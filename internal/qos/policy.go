@@ -81,7 +81,8 @@ func (s *Service) DeletePolicy(tx *store.Tx, p *weft.QoSPolicy) error {
 // message names one such noun as Neutron's does, but none of another project.
 func unused(tx *store.Tx, id string) error {
 	others := 0
-	for _, user := range []struct{ noun, table string }{{"port", "ports"}, {"network", "networks"}, {"fip", "floatingips"}, {"router", "routers"}} {
+	for _, user := range []struct{ noun, table string }{{"port", "ports"}, {"network", "networks"}, {"fip", "floatingips"},
+		{"router", "routers"}} {
 		var by string
 		found, err := tx.QueryRow("SELECT id FROM "+user.table+" WHERE qos_policy_id = ? AND (project_id = ? OR ?) LIMIT 1",
 			[]any{id, tx.Caller.ProjectID, tx.Caller.IsAdmin()}, &by)

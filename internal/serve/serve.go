@@ -66,9 +66,10 @@ type connKey struct{}
 // Serve answers on a listener until ctx ends; then it lets requests under way finish,
 // for a while.
 func (d *Door) Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	s := &http.Server{Handler: d.guard(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog:    slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }}
+	s := &http.Server{Handler: d.guard(h), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }}
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -164,7 +165,8 @@ func (d *Door) cutLocked(among func(*conn) bool) bool {
 	oldest.cut()
 	if time.Since(d.warned) > time.Minute {
 		d.warned = time.Now()
-		d.log.Warn("too many connections: those go that have done nothing for longest", "from", oldest.source.Addr(), "all", len(d.conns)+1)
+		d.log.Warn("too many connections: those go that have done nothing for longest", "from", oldest.source.Addr(), "all",
+			len(d.conns)+1)
 	}
 	return true
 }

@@ -75,7 +75,8 @@ func TestBodiesEnd(t *testing.T) {
 	if said := ends(t, say(t, addr, endless)); !strings.Contains(said, "the body did not end") {
 		t.Errorf("the handler was told nothing: %q", said)
 	}
-	_, addr = start(t, serve.Limits{Patience: 200 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) })
+	_, addr = start(t, serve.Limits{Patience: 200 * time.Millisecond},
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) })
 	ends(t, say(t, addr, endless)) // which nobody reads
 }
 

@@ -133,7 +133,8 @@ func TestWaitingAtStart(t *testing.T) {
 	if err := <-opened; err != nil {
 		t.Errorf("opening what comes: %v", err)
 	}
-	if _, err := store.Open(t.Context(), strings.Replace(pg.URL, "/postgres?", "/nothing?", 1), store.Options{Wait: time.Hour}); err == nil {
+	if _, err := store.Open(t.Context(), strings.Replace(pg.URL, "/postgres?", "/nothing?", 1),
+		store.Options{Wait: time.Hour}); err == nil {
 		t.Error("opened a database that does not exist")
 	}
 }

@@ -17,7 +17,8 @@ func TestBackup(t *testing.T) {
 	db := storetest.Open(t, "sqlite:"+from)
 	n := &weft.Network{}
 	n.ID, n.ProjectID, n.Name = "8a1d1d9c-53d8-4f9c-a1fd-9a6f4d0cf2a1", "p", "kept"
-	if err := db.Update(t.Context(), weft.SystemCaller("test"), func(tx *store.Tx) error { return store.Networks.Insert(tx, n) }); err != nil {
+	if err := db.Update(t.Context(), weft.SystemCaller("test"),
+		func(tx *store.Tx) error { return store.Networks.Insert(tx, n) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Backup(t.Context(), from, to); err != nil {

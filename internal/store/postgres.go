@@ -244,7 +244,8 @@ func mayPass(code string) bool {
 	case "25P03", "55P03", "25006", "40001", "40P01":
 		return true
 	}
-	return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57") || strings.HasPrefix(code, "58")
+	return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57") ||
+		strings.HasPrefix(code, "58")
 }
 
 func (d *postgresDialect) comes(err error) bool { return d.away(err) }

@@ -116,7 +116,8 @@ func (t *Table[T]) encode(v *T) ([]byte, error) {
 		return nil, fmt.Errorf("encoding a row of %s: %w", t.Name, err)
 	}
 	if len(doc) > maxDocument {
-		return nil, weft.Errorf(weft.TooLarge, "HTTPRequestEntityTooLarge", "%s %s would have %d bytes, more than the %d that are kept of one.",
+		return nil, weft.Errorf(weft.TooLarge, "HTTPRequestEntityTooLarge",
+			"%s %s would have %d bytes, more than the %d that are kept of one.",
 			t.Label, meta(v).ID, len(doc), maxDocument)
 	}
 	return doc, nil

@@ -77,17 +77,18 @@ const sized = "OCTET_LENGTH(before) + OCTET_LENGTH(after)"
 // keepFrom is the number of the oldest entry to be kept, and how many bytes those have
 // that are.
 func (db *DB) keepFrom(ctx context.Context, since time.Time, bytes int64) (keep, size int64, err error) {
-	err = db.Read(ctx, nil).Query("SELECT seq, at, "+sized+" FROM changes ORDER BY seq DESC", nil, func(scan func(...any) error) error {
-		var seq, at, n int64
-		if err := scan(&seq, &at, &n); err != nil {
-			return err
-		}
-		if keep != 0 && (size+n > bytes || at < since.UnixMilli()) {
-			return errEnough
-		}
-		keep, size = seq, size+n
-		return nil
-	})
+	err = db.Read(ctx, nil).Query("SELECT seq, at, "+sized+" FROM changes ORDER BY seq DESC", nil,
+		func(scan func(...any) error) error {
+			var seq, at, n int64
+			if err := scan(&seq, &at, &n); err != nil {
+				return err
+			}
+			if keep != 0 && (size+n > bytes || at < since.UnixMilli()) {
+				return errEnough
+			}
+			keep, size = seq, size+n
+			return nil
+		})
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
@@ -100,16 +101,17 @@ func (db *DB) trimSome(ctx context.Context, keep int64) (Trimmed, error) {
 	err := db.Update(ctx, weft.SystemCaller("trim"), func(tx *Tx) error {
 		some = Trimmed{}
 		last := int64(0)
-		err := tx.Query("SELECT seq, "+sized+" FROM changes WHERE seq < ? ORDER BY seq LIMIT ?", []any{keep, trimEntries}, func(scan func(...any) error) error {
-			var n int64
-			if some.Bytes > trimBytes {
-				return errEnough
-			}
-			err := scan(&last, &n)
-			some.Entries++
-			some.Bytes += n
-			return err
-		})
+		err := tx.Query("SELECT seq, "+sized+" FROM changes WHERE seq < ? ORDER BY seq LIMIT ?", []any{keep, trimEntries},
+			func(scan func(...any) error) error {
+				var n int64
+				if some.Bytes > trimBytes {
+					return errEnough
+				}
+				err := scan(&last, &n)
+				some.Entries++
+				some.Bytes += n
+				return err
+			})
 		if err != nil && !errors.Is(err, errEnough) || some.Entries == 0 {
 			return err
 		}

@@ -16,7 +16,8 @@ func testDHCPPortComesBack(t *testing.T) {
 	c.start()
 	s := buildSmall(c)
 	served := func() *weft.Port {
-		ports, err := client.List[weft.Port](t.Context(), s.client, "ports", "device_owner=network:dhcp&status=ACTIVE&network_id="+s.networks[0].ID)
+		ports, err := client.List[weft.Port](t.Context(), s.client, "ports",
+			"device_owner=network:dhcp&status=ACTIVE&network_id="+s.networks[0].ID)
 		if err != nil {
 			t.Fatal(err)
 		}

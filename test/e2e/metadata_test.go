@@ -30,8 +30,10 @@ func testMetadata(t *testing.T) {
 		}
 	}
 	shared := create[weft.Network](c, owner, "networks", "network", map[string]any{"name": "shared", "shared": true})
-	subnet := create[weft.Subnet](c, owner, "subnets", "subnet", map[string]any{"network_id": shared.ID, "ip_version": 4, "cidr": "10.1.0.0/24"})
-	victim := create[weft.Port](c, owner, "ports", "port", map[string]any{"network_id": shared.ID, "device_id": "victim", "device_owner": "compute:nova"})
+	subnet := create[weft.Subnet](c, owner, "subnets", "subnet",
+		map[string]any{"network_id": shared.ID, "ip_version": 4, "cidr": "10.1.0.0/24"})
+	victim := create[weft.Port](c, owner, "ports", "port",
+		map[string]any{"network_id": shared.ID, "device_id": "victim", "device_owner": "compute:nova"})
 	c.must("plug", "--port", victim.ID, "--netns", "victim")
 	address := victim.FixedIPs[0].IPAddress.String()
 	told := func(when, ns string, want string) {
@@ -44,17 +46,21 @@ func testMetadata(t *testing.T) {
 
 	// Another project's router in the network, not as its gateway.
 	mine := create[weft.Network](c, thief, "networks", "network", map[string]any{"name": "mine", "port_security_enabled": false})
-	inner := create[weft.Subnet](c, thief, "subnets", "subnet", map[string]any{"network_id": mine.ID, "ip_version": 4, "cidr": "10.9.0.0/24"})
+	inner := create[weft.Subnet](c, thief, "subnets", "subnet",
+		map[string]any{"network_id": mine.ID, "ip_version": 4, "cidr": "10.9.0.0/24"})
 	router := create[weft.Router](c, thief, "routers", "router", map[string]any{"name": "r"})
-	if err := thief.Put(t.Context(), "routers/"+router.ID+"/add_router_interface", map[string]string{"subnet_id": inner.ID}, nil); err != nil {
+	if err := thief.Put(t.Context(), "routers/"+router.ID+"/add_router_interface", map[string]string{"subnet_id": inner.ID},
+		nil); err != nil {
 		t.Fatal(err)
 	}
 	beside := create[weft.Port](c, thief, "ports", "port", map[string]any{"network_id": shared.ID})
 	put(router.ID, "add_router_interface", beside.ID)
-	machine := create[weft.Port](c, thief, "ports", "port", map[string]any{"network_id": mine.ID, "device_id": "victim", "device_owner": "compute:nova"})
+	machine := create[weft.Port](c, thief, "ports", "port",
+		map[string]any{"network_id": mine.ID, "device_id": "victim", "device_owner": "compute:nova"})
 	c.must("plug", "--port", machine.ID, "--netns", "machine")
 	if err := thief.Put(t.Context(), "routers/"+router.ID+"/add_extraroutes", map[string]any{"router": map[string]any{
-		"routes": []map[string]string{{"destination": address + "/32", "nexthop": machine.FixedIPs[0].IPAddress.String()}}}}, nil); err != nil {
+		"routes": []map[string]string{{"destination": address + "/32",
+			"nexthop": machine.FixedIPs[0].IPAddress.String()}}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, command := range []string{"addr add " + address + "/32 dev lo", "route add 10.1.0.0/24 via 10.9.0.1"} {
@@ -75,12 +81,14 @@ func testMetadata(t *testing.T) {
 		t.Errorf("the thief is told of %q under the victim's address", got)
 	}
 	// One that gets its lease now is sent the way that works.
-	later := create[weft.Port](c, owner, "ports", "port", map[string]any{"network_id": shared.ID, "device_id": "later", "device_owner": "compute:nova"})
+	later := create[weft.Port](c, owner, "ports", "port", map[string]any{"network_id": shared.ID, "device_id": "later",
+		"device_owner": "compute:nova"})
 	c.must("plug", "--port", later.ID, "--netns", "later")
 	told("beside another's router, from the beginning", "later", "later")
 
 	// The owner's machine on the network itself, which may send under any address.
-	free := create[weft.Port](c, owner, "ports", "port", map[string]any{"network_id": shared.ID, "device_id": "free", "port_security_enabled": false})
+	free := create[weft.Port](c, owner, "ports", "port", map[string]any{"network_id": shared.ID, "device_id": "free",
+		"port_security_enabled": false})
 	c.must("plug", "--port", free.ID, "--netns", "free")
 	told("without port security", "free", "free")
 	if _, err := outputIn("free", "ip addr add "+address+"/32 dev lo"); err != nil {
@@ -93,10 +101,12 @@ func testMetadata(t *testing.T) {
 	// A router comes as the gateway: who has a lease of before and who has one of
 	// after are told, also by a weft that was started again.
 	gateway := create[weft.Router](c, owner, "routers", "router", map[string]any{"name": "gateway"})
-	if err := owner.Put(t.Context(), "routers/"+gateway.ID+"/add_router_interface", map[string]string{"subnet_id": subnet.ID}, nil); err != nil {
+	if err := owner.Put(t.Context(), "routers/"+gateway.ID+"/add_router_interface", map[string]string{"subnet_id": subnet.ID},
+		nil); err != nil {
 		t.Fatal(err)
 	}
-	after := create[weft.Port](c, owner, "ports", "port", map[string]any{"network_id": shared.ID, "device_id": "after", "device_owner": "compute:nova"})
+	after := create[weft.Port](c, owner, "ports", "port", map[string]any{"network_id": shared.ID, "device_id": "after",
+		"device_owner": "compute:nova"})
 	c.must("plug", "--port", after.ID, "--netns", "after")
 	if out, err := outputIn("after", "ip route get 169.254.169.254"); err != nil || !strings.Contains(out, "via 10.1.0.1 ") {
 		t.Errorf("after the router has come the way is %q, %v", out, err)

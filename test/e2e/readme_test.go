@@ -222,7 +222,8 @@ func (r *reader) operate() {
 	stop()
 	r.do(steps[2:4]...)
 	stop = r.start(filepath.Join(r.dir, "bin/weft"), "up")
-	if names := r.do(cloud, "openstack network list -f value -c Name"); !strings.Contains(names, "before") || strings.Contains(names, "after") {
+	if names := r.do(cloud, "openstack network list -f value -c Name"); !strings.Contains(names, "before") ||
+		strings.Contains(names, "after") {
 		r.t.Errorf("after the restore there are %s", names)
 	}
 	if out := r.do(steps[4:]...); !strings.Contains(out, "schema ") {

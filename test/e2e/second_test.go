@@ -222,7 +222,8 @@ func testMissingInterface(t *testing.T) {
 		t.Error("it does not say that it waits")
 	}
 	cl := c.connect("weft")
-	n := create[weft.Network](c, cl, "networks", "network", map[string]any{"name": "n", "provider:network_type": "flat", "provider:physical_network": "public"})
+	n := create[weft.Network](c, cl, "networks", "network",
+		map[string]any{"name": "n", "provider:network_type": "flat", "provider:physical_network": "public"})
 	create[weft.Subnet](c, cl, "subnets", "subnet", map[string]any{"network_id": n.ID, "cidr": "10.3.0.0/24", "ip_version": 4})
 	p := create[weft.Port](c, cl, "ports", "port", map[string]any{"network_id": n.ID})
 	c.weft("plug", "--port", p.ID, "--netns", "vm", "--wait", "3s")

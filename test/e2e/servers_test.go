@@ -114,7 +114,8 @@ func (c *cloud) catalogue() string {
 
 func (c *cloud) catalogueAt(u *user) string {
 	c.t.Helper()
-	res, err := send(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/v3/auth/catalog", c.identity), "", http.Header{"X-Auth-Token": {u.token}})
+	res, err := send(http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/v3/auth/catalog", c.identity), "",
+		http.Header{"X-Auth-Token": {u.token}})
 	if err != nil || res.status != http.StatusOK {
 		c.t.Fatalf("asking for the catalogue: %v %d %s", err, res.status, res.body)
 	}
@@ -159,7 +160,8 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("health on a full disk: %d", status)
 	}
 	// A user is written too.
-	res, err := send(http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/v3/users", c.identity), `{"user":{"name":"u","description":"`+strings.Repeat("x", 50000)+`"}}`,
+	res, err := send(http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/v3/users", c.identity),
+		`{"user":{"name":"u","description":"`+strings.Repeat("x", 50000)+`"}}`,
 		http.Header{"X-Auth-Token": {u.token}, "Content-Type": {"application/json"}})
 	if err != nil || res.status != http.StatusServiceUnavailable || res.header.Get("Retry-After") == "" {
 		t.Errorf("making a user on a full disk: %v %d %s", err, res.status, res.body)
@@ -215,7 +217,9 @@ func TestDatabaseAway(t *testing.T) {
 		}
 	}
 	pg.Start()
-	c.waitFor("health when the database is back", func() bool { return ask(http.MethodGet, u.base+"/healthz", "").status == http.StatusOK })
+	c.waitFor("health when the database is back", func() bool {
+		return ask(http.MethodGet, u.base+"/healthz", "").status == http.StatusOK
+	})
 	if res := ask(http.MethodGet, u.base+"/v2.0/networks/"+kept, ""); res.status != http.StatusOK {
 		t.Errorf("what was made before: %d %s", res.status, res.body)
 	}

@@ -43,7 +43,8 @@ func hugeValues(n int) []any {
 		address := fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)
 		addresses = append(addresses, address)
 		objects = append(objects, map[string]any{"x": i})
-		fat = append(fat, map[string]any{"opt_name": fmt.Sprint(i), "opt_value": "x", "ip_address": address, "destination": address + "/32", "nexthop": "10.5.0.9"})
+		fat = append(fat, map[string]any{"opt_name": fmt.Sprint(i), "opt_value": "x", "ip_address": address,
+			"destination": address + "/32", "nexthop": "10.5.0.9"})
 	}
 	return []any{encoded(addresses), encoded(objects), encoded(fat)}
 }

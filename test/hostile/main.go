@@ -56,8 +56,11 @@ func run() error {
 	flag.StringVar(&o.database, "database", "", "URL of an empty PostgreSQL database; SQLite without")
 	flag.StringVar(&o.only, "only", "", "these kinds only, with commas between them")
 	flag.StringVar(&o.attack, "attack", "", "be the attacker of this kind (for this program itself)")
-	flag.StringVar(&o.from, "from", "127.0.0.2", "address that the attacker's connections come from; that of the others is 127.0.0.1")
-	flag.DurationVar(&o.p99, "p99", 100*time.Millisecond, "how long one in a hundred of the others' requests may take; twice what they take without attacks is allowed, too")
+	flag.StringVar(&o.from, "from", "127.0.0.2",
+		"address that the attacker's connections come from; that of the others is 127.0.0.1")
+	flag.DurationVar(&o.p99, "p99", 100*time.Millisecond,
+		"how long one in a hundred of the others' requests may take; "+
+			"twice what they take without attacks is allowed, too")
 	flag.DurationVar(&o.every, "every", 20*time.Millisecond, "pause between requests of the others, each on a connection of its own")
 	flag.DurationVar(&o.span, "span", 10*time.Second, "how long an attack goes on that has no end of its own")
 	flag.Float64Var(&o.memory, "memory", 300, "MiB that weft may use")

@@ -19,7 +19,8 @@ func (t tenant) reader() string { return t.Name + "-reader" }
 func newTenant(admin *caller, name string, external string) (tenant, error) {
 	t := tenant{Name: name, Own: map[string]string{}}
 	var err error
-	if t.Project, err = admin.create(identity+"/projects", "project", map[string]any{"name": name, "domain_id": "default"}); err != nil {
+	if t.Project, err = admin.create(identity+"/projects", "project",
+		map[string]any{"name": name, "domain_id": "default"}); err != nil {
 		return t, err
 	}
 	for _, role := range []string{"member", "reader"} {
@@ -43,7 +44,8 @@ func addUser(admin *caller, t tenant, role string) error {
 	if len(roles.Roles) != 1 {
 		return fmt.Errorf("%d roles %s", len(roles.Roles), role)
 	}
-	return admin.must(http.MethodPut, fmt.Sprintf("%s/projects/%s/users/%s/roles/%s", identity, t.Project, user, roles.Roles[0].ID), nil, nil)
+	return admin.must(http.MethodPut, fmt.Sprintf("%s/projects/%s/users/%s/roles/%s", identity, t.Project, user,
+		roles.Roles[0].ID), nil, nil)
 }
 
 // furnish makes the objects, as the administrator: members may not make them all.
@@ -62,7 +64,9 @@ func (t tenant) furnish(admin *caller, external string) error {
 		}},
 		{"address-groups", "address_group", func() map[string]any { return map[string]any{"addresses": []string{"10.9.0.0/24"}} }},
 		{"address-scopes", "address_scope", func() map[string]any { return map[string]any{"name": "own", "ip_version": 4} }},
-		{"subnetpools", "subnetpool", func() map[string]any { return map[string]any{"name": "own", "prefixes": []string{"10.77.0.0/16"}} }},
+		{"subnetpools", "subnetpool", func() map[string]any {
+			return map[string]any{"name": "own", "prefixes": []string{"10.77.0.0/16"}}
+		}},
 		{"qos/policies", "policy", func() map[string]any { return map[string]any{"name": "own"} }},
 		{"ports", "port", func() map[string]any { return map[string]any{"network_id": t.Own["network"]} }},
 		{"routers", "router", func() map[string]any { return map[string]any{"name": "own"} }},
@@ -70,7 +74,8 @@ func (t tenant) furnish(admin *caller, external string) error {
 		{"ports", "trunk_port", func() map[string]any { return map[string]any{"network_id": t.Own["network"]} }},
 		{"trunks", "trunk", func() map[string]any { return map[string]any{"port_id": t.Own["trunk_port"]} }},
 		{"rbac-policies", "rbac_policy", func() map[string]any {
-			return map[string]any{"object_type": "network", "object_id": t.Own["network"], "action": "access_as_shared", "target_tenant": t.Project}
+			return map[string]any{"object_type": "network", "object_id": t.Own["network"], "action": "access_as_shared",
+				"target_tenant": t.Project}
 		}},
 	} {
 		in := o.in()
@@ -94,6 +99,7 @@ func external(admin *caller) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = admin.create("/v2.0/subnets", "subnet", map[string]any{"network_id": id, "cidr": "172.24.0.0/16", "ip_version": 4, "enable_dhcp": false})
+	_, err = admin.create("/v2.0/subnets", "subnet", map[string]any{"network_id": id, "cidr": "172.24.0.0/16", "ip_version": 4,
+		"enable_dhcp": false})
 	return id, err
 }

@@ -216,7 +216,8 @@ func (c *cloud) admin() client.Auth { return c.clouds.Clouds["weft"].Auth }
 func (c *cloud) devstackClouds() (string, error) {
 	entry := func(name string, scope map[string]string) map[string]any {
 		from := c.clouds.Clouds[name]
-		auth := map[string]string{"auth_url": from.Auth.AuthURL, "username": from.Auth.Username, "password": from.Auth.Password, "user_domain_id": "default"}
+		auth := map[string]string{"auth_url": from.Auth.AuthURL, "username": from.Auth.Username, "password": from.Auth.Password,
+			"user_domain_id": "default"}
 		maps.Copy(auth, scope)
 		return map[string]any{"auth": auth, "region_name": from.RegionName, "identity_api_version": 3}
 	}

@@ -8,7 +8,8 @@ import (
 // gophercloud is the acceptance tests in gophercloud's own module.
 type gophercloud struct{}
 
-var gophercloudModule = goModule{"github.com/gophercloud/gophercloud/v2", "v2.15.0", "h1:4zLiLYTFraZMlJ77FH1Kzq7itjfVP+BIbWcCurCrgic="}
+var gophercloudModule = goModule{"github.com/gophercloud/gophercloud/v2", "v2.15.0",
+	"h1:4zLiLYTFraZMlJ77FH1Kzq7itjfVP+BIbWcCurCrgic="}
 
 const gophercloudTests = "internal/acceptance/openstack/networking/v2"
 

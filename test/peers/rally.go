@@ -84,7 +84,8 @@ func (rally) deploy(ctx context.Context, c *cloud, w work) (run func(args ...str
 		return nil, err
 	}
 	a := c.admin()
-	env := []string{"OS_AUTH_URL=" + a.AuthURL, "OS_USERNAME=" + a.Username, "OS_PASSWORD=" + a.Password, "OS_PROJECT_NAME=" + a.ProjectName,
+	env := []string{"OS_AUTH_URL=" + a.AuthURL, "OS_USERNAME=" + a.Username, "OS_PASSWORD=" + a.Password,
+		"OS_PROJECT_NAME=" + a.ProjectName,
 		"OS_USER_DOMAIN_NAME=Default", "OS_PROJECT_DOMAIN_NAME=Default", "OS_IDENTITY_API_VERSION=3", "OS_REGION_NAME=RegionOne"}
 	run = func(args ...string) (string, error) {
 		cmd := w.command(ctx, env, "rally", append([]string{"--config-file", conf}, args...)...)
@@ -92,7 +93,8 @@ func (rally) deploy(ctx context.Context, c *cloud, w work) (run func(args ...str
 		w.log.Write(out)
 		return string(out), err
 	}
-	for _, args := range [][]string{{"db", "create"}, {"deployment", "create", "--fromenv", "--name", "weft"}, {"deployment", "check"}} {
+	for _, args := range [][]string{{"db", "create"}, {"deployment", "create", "--fromenv", "--name", "weft"},
+		{"deployment", "check"}} {
 		if out, err := run(args...); err != nil {
 			return nil, fmt.Errorf("rally %s: %w\n%s", strings.Join(args, " "), err, out)
 		}

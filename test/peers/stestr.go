@@ -140,10 +140,11 @@ func (f functional) play(ctx context.Context, c *cloud, w work) error {
 // commands that ask every service, as `openstack extension list`, some give up when
 // there is none. Of the common tests those are run that are about networks.
 func openstackclient() suite {
-	return functional{suite: "openstackclient", program: "openstack", cloud: "devstack-admin", workers: 3, offers: []string{"compute"}, parts: []part{
-		{"openstackclient/tests/functional/network", "."},
-		{"openstackclient/tests/functional/common", `(test_extension_(list_network|show_network)|QuotaTests\.test_quota_(list_network_option|network_set_with.*))$`},
-	}}
+	return functional{suite: "openstackclient", program: "openstack", cloud: "devstack-admin", workers: 3,
+		offers: []string{"compute"}, parts: []part{
+			{"openstackclient/tests/functional/network", "."},
+			{"openstackclient/tests/functional/common", `(test_extension_(list_network|show_network)|QuotaTests\.test_quota_(list_network_option|network_set_with.*))$`},
+		}}
 }
 
 // openstacksdk is run by one worker, as its authors do: its tests give the same
@@ -151,16 +152,18 @@ func openstackclient() suite {
 // needs no compute service. Those of floating IPs want a DNS service in the catalogue,
 // and never ask it.
 func openstacksdk() suite {
-	return functional{suite: "openstacksdk", program: "openstack", cloud: "devstack-admin", workers: 1, offers: []string{"dns"}, env: []string{"OS_TEST_TIMEOUT=60"}, parts: []part{
-		{"openstack/tests/functional/network", "."},
-		{"openstack/tests/functional/cloud", `test_(network|port|qos_\w+|quotas\.TestNetworkQuotas|router|security_groups)\.`},
-	}}
+	return functional{suite: "openstacksdk", program: "openstack", cloud: "devstack-admin", workers: 1, offers: []string{"dns"},
+		env: []string{"OS_TEST_TIMEOUT=60"}, parts: []part{
+			{"openstack/tests/functional/network", "."},
+			{"openstack/tests/functional/cloud", `test_(network|port|qos_\w+|quotas\.TestNetworkQuotas|router|security_groups)\.`},
+		}}
 }
 
 // neutronclient runs the program neutron, which upstream has given up and many
 // scripts have not, as users that the tests choose.
 func neutronclient() suite {
-	return functional{suite: "neutronclient", program: "neutron", workers: 2, env: []string{"OS_NEUTRONCLIENT_EXEC_DIR=/usr/bin"}, parts: []part{
-		{"neutronclient/tests/functional/core", "."},
-	}}
+	return functional{suite: "neutronclient", program: "neutron", workers: 2,
+		env: []string{"OS_NEUTRONCLIENT_EXEC_DIR=/usr/bin"}, parts: []part{
+			{"neutronclient/tests/functional/core", "."},
+		}}
 }

@@ -58,11 +58,13 @@ func (t terraform) play(ctx context.Context, c *cloud, w work) error {
 		a := c.clouds.Clouds[as.cloud].Auth
 		env := []string{"TF_ACC=1", "TF_ACC_TERRAFORM_PATH=" + binary, "CHECKPOINT_DISABLE=1",
 			"OS_AUTH_URL=" + a.AuthURL, "OS_USERNAME=" + a.Username, "OS_PASSWORD=" + a.Password, "OS_PROJECT_NAME=" + a.ProjectName,
-			"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "OS_DOMAIN_ID=default", "OS_REGION_NAME=RegionOne", "OS_IDENTITY_API_VERSION=3",
+			"OS_USER_DOMAIN_ID=default", "OS_PROJECT_DOMAIN_ID=default", "OS_DOMAIN_ID=default",
+			"OS_REGION_NAME=RegionOne", "OS_IDENTITY_API_VERSION=3",
 			// What the tests ask of a cloud before they begin.
 			"OS_EXTGW_ID=" + c.external, "OS_POOL_NAME=public", "OS_NETWORK_ID=" + c.private, "OS_IMAGE_ID=none", "OS_FLAVOR_ID=1",
 			"OS_PORT_FORWARDING_ENVIRONMENT=1"}
-		if err := goTest(ctx, w, env, terraformModule.path, as.prefix, "-timeout=30m", "-parallel=4", "-run="+regex, "./openstack"); err != nil {
+		if err := goTest(ctx, w, env, terraformModule.path, as.prefix, "-timeout=30m", "-parallel=4", "-run="+regex,
+			"./openstack"); err != nil {
 			return err
 		}
 	}

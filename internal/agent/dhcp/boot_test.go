@@ -49,7 +49,8 @@ func bootNetwork(opts ...string) *host.Network {
 	n.DHCP.Addresses = n.DHCP.Addresses[:1]
 	n.Leases = n.Leases[:1]
 	for i := 0; i < len(opts); i += 2 {
-		n.Leases[0].Options = append(n.Leases[0].Options, weft.ExtraDHCPOpt{Name: opts[i], Value: weft.OptionValue(opts[i+1]), IPVersion: 4})
+		n.Leases[0].Options = append(n.Leases[0].Options, weft.ExtraDHCPOpt{Name: opts[i], Value: weft.OptionValue(opts[i+1]),
+			IPVersion: 4})
 	}
 	return n
 }
@@ -88,19 +89,24 @@ func TestTaggedOptions(t *testing.T) {
 		{"a ROM", ironic(), rom(),
 			map[string]string{"siaddr": "10.0.0.44", "file": "", "sname": "", "66": "10.0.0.44\x00", "67": "undionly.kpxe\x00"}},
 		{"iPXE", ironic(), ipxe(),
-			map[string]string{"siaddr": "10.0.0.44", "file": "", "sname": "", "66": "10.0.0.44\x00", "67": "http://10.0.0.44/boot.ipxe\x00"}},
-		{"who reads the header", ironic(), plain(), map[string]string{"siaddr": "10.0.0.44", "file": "undionly.kpxe", "sname": "10.0.0.44"}},
+			map[string]string{"siaddr": "10.0.0.44", "file": "", "sname": "", "66": "10.0.0.44\x00",
+				"67": "http://10.0.0.44/boot.ipxe\x00"}},
+		{"who reads the header", ironic(), plain(), map[string]string{"siaddr": "10.0.0.44", "file": "undionly.kpxe",
+			"sname": "10.0.0.44"}},
 		{"iPXE by its user class", ironic(), userClass,
 			map[string]string{"siaddr": "10.0.0.44", "file": "http://10.0.0.44/boot.ipxe", "sname": "10.0.0.44"}},
-		{"the last one counts", []string{"67", "a", "tag:ipxe,67", "b", "server-ip-address", "10.0.0.1", "tag:ipxe,255", "10.0.0.2"}, ipxe(),
+		{"the last one counts", []string{"67", "a", "tag:ipxe,67", "b", "server-ip-address", "10.0.0.1", "tag:ipxe,255",
+			"10.0.0.2"}, ipxe(),
 			map[string]string{"siaddr": "10.0.0.2", "file": "", "sname": "", "67": "b\x00"}},
 		{"all tags must be right", []string{"67", "a", "tag:ipxe,tag:efi,67", "b"}, ipxe(),
 			map[string]string{"siaddr": "10.0.0.2", "file": "", "sname": "", "67": "a\x00"}},
 		{"nobody has it", []string{"tag:efi,67", "b"}, ipxe(), map[string]string{"siaddr": "10.0.0.2", "file": "", "sname": ""}},
-		{"none for iPXE", []string{"67", "a", "tag:ipxe6,67", ""}, ipxe(), map[string]string{"siaddr": "10.0.0.2", "file": "", "sname": ""}},
+		{"none for iPXE", []string{"67", "a", "tag:ipxe6,67", ""}, ipxe(),
+			map[string]string{"siaddr": "10.0.0.2", "file": "", "sname": ""}},
 		{"too long for the header", []string{"67", long}, plain(),
 			map[string]string{"siaddr": "10.0.0.2", "file": "", "sname": "", "67": long + "\x00"}},
-		{"who lists nothing", []string{"67", "a"}, nil, map[string]string{"siaddr": "10.0.0.2", "file": "a", "sname": "", "67": "a\x00"}},
+		{"who lists nothing", []string{"67", "a"}, nil, map[string]string{"siaddr": "10.0.0.2", "file": "a", "sname": "",
+			"67": "a\x00"}},
 	}
 	for _, tt := range tests {
 		m := compile(t, bootNetwork(tt.opts...)).answer(message(t, dhcpv4.MessageTypeDiscover, "fa:16:3e:00:00:05", tt.client...))
@@ -175,7 +181,8 @@ func TestNetworkBoot(t *testing.T) {
 		selecting := append(c.client, requested("10.0.0.5"), chosen("10.0.0.2"))
 		ack := b.exchange(message(t, dhcpv4.MessageTypeRequest, "fa:16:3e:00:00:05", selecting...))
 		for _, m := range []*dhcpv4.DHCPv4{offer, ack} {
-			if got := m.BootFileNameOption(); got != c.file || !m.ServerIPAddr.Equal(net.IPv4(10, 0, 0, 44)) || m.TFTPServerName() != "10.0.0.44" {
+			if got := m.BootFileNameOption(); got != c.file || !m.ServerIPAddr.Equal(net.IPv4(10, 0, 0, 44)) ||
+				m.TFTPServerName() != "10.0.0.44" {
 				t.Errorf("want file %s, got\n%s", c.file, m.Summary())
 			}
 		}

@@ -137,7 +137,8 @@ func (b *bench) udhcpc() map[string]string {
 	for _, line := range strings.Split(out, "\n") {
 		k, v, _ := strings.Cut(line, "=")
 		switch k {
-		case "ip", "subnet", "router", "dns", "domain", "hostname", "mtu", "staticroutes", "serverid", "lease", "broadcast", "siaddr", "boot_file":
+		case "ip", "subnet", "router", "dns", "domain", "hostname", "mtu", "staticroutes", "serverid", "lease", "broadcast",
+			"siaddr", "boot_file":
 			told[k] = strings.TrimSpace(v)
 		}
 	}
@@ -422,7 +423,8 @@ func TestGuestsFillNoLog(t *testing.T) {
 	a := New(slog.New(slog.NewTextHandler(&out, nil)), Settings{})
 	t.Cleanup(a.Close)
 	for i := range 100 {
-		b.network.Leases[3].Options = append(b.network.Leases[3].Options, weft.ExtraDHCPOpt{Name: fmt.Sprint("bad-", i), Value: "x", IPVersion: 4})
+		b.network.Leases[3].Options = append(b.network.Leases[3].Options,
+			weft.ExtraDHCPOpt{Name: fmt.Sprint("bad-", i), Value: "x", IPVersion: 4})
 	}
 	for range 100 {
 		b.converge(a)

@@ -175,7 +175,8 @@ func TestForward(t *testing.T) {
 	}
 	defer silent.Close()
 	file := filepath.Join(t.TempDir(), "resolv.conf")
-	f := newForwarder(Settings{Resolvers: []netip.AddrPort{netip.MustParseAddrPort(silent.LocalAddr().String()), good}, ResolvConf: file})
+	f := newForwarder(Settings{Resolvers: []netip.AddrPort{netip.MustParseAddrPort(silent.LocalAddr().String()), good},
+		ResolvConf: file})
 	for _, tcp := range []bool{false, true} {
 		q := question("example.com.", dns.TypeA)
 		m, err := f.ask(t.Context(), "p", q, tcp)

@@ -19,7 +19,8 @@ func TestMetadataIsAskedUnderTheOwnAddress(t *testing.T) {
 	service := w.vm("c", netA, "10.0.0.3", 3)
 	free.port.PortSecurity, service.port.PortSecurity = false, false
 	victim := netip.MustParseAddr("10.0.0.5")
-	paired.port.Pairs = []host.AllowedPair{{MAC: paired.mac, Prefix: netip.PrefixFrom(victim, 32)}, {MAC: paired.mac, Prefix: netip.MustParsePrefix("10.9.0.0/16")}}
+	paired.port.Pairs = []host.AllowedPair{{MAC: paired.mac, Prefix: netip.PrefixFrom(victim, 32)},
+		{MAC: paired.mac, Prefix: netip.MustParsePrefix("10.9.0.0/16")}}
 	router := w.vm("d", netA, "10.0.0.4", 4)
 	w.state.Routers = []host.Router{{ID: "r", Interfaces: []host.RouterPort{{PortID: router.port.ID, NetworkID: netA}}}}
 	delete(w.vms, "d") // its port is the router's
@@ -50,7 +51,8 @@ func TestMetadataIsAskedUnderTheOwnAddress(t *testing.T) {
 		{"another's, unfiltered, not for metadata", free, plain(free, free.mac, to(service.addr, victim)), true},
 		{"under another MAC", free, plain(free, weft.MAC{2, 0, 0, 0, 0, 9}, question(free.addr)), false},
 		{"another's, by a tag of no VLAN", free, frame(free.mac, service.mac, unix.ETH_P_8021Q, tagged(1, 0, question(victim))), false},
-		{"another's, by two tags of no VLAN", free, frame(free.mac, service.mac, unix.ETH_P_8021Q, tagged(2, 0, question(victim))), false},
+		{"another's, by two tags of no VLAN", free, frame(free.mac, service.mac, unix.ETH_P_8021Q, tagged(2, 0, question(victim))),
+			false},
 		{"two tags of VLANs", free, frame(free.mac, service.mac, unix.ETH_P_8021Q, tagged(2, 7, to(service.addr, victim))), true},
 		{"what a router sends on", router, plain(router, router.mac, question(victim)), false},
 		{"what a router sends on, not for metadata", router, plain(router, router.mac, to(service.addr, victim)), true},

@@ -48,7 +48,8 @@ func TestStatelessAcrossARouter(t *testing.T) {
 					t.Errorf("%s by %s: %v", what, network, err)
 				}
 			}
-			if out, err := exec.Command("ip", "netns", "exec", x.from.ns, "ping", "-n", "-c", "3", "-i", "0.2", "-w", "10", "-s", fmt.Sprint(size), x.addr).CombinedOutput(); err != nil {
+			if out, err := exec.Command("ip", "netns", "exec", x.from.ns, "ping", "-n", "-c", "3", "-i", "0.2", "-w", "10", "-s",
+				fmt.Sprint(size), x.addr).CombinedOutput(); err != nil {
 				t.Errorf("%s by ICMP: %v\n%s", what, err, out)
 			}
 		}
@@ -97,7 +98,8 @@ func (w *world) router(addrs ...string) {
 	for i := range 2 {
 		port, network := fmt.Sprintf("router-%d-port", i), w.state.Networks[i].ID
 		device, tap := host.RouterDevice(port), host.TapName(port)
-		w.run("ip link add %s master %s type veth peer name %s netns %s && ip link set %s up", tap, host.BridgeName(network), device, ns, tap)
+		w.run("ip link add %s master %s type veth peer name %s netns %s && ip link set %s up", tap, host.BridgeName(network),
+			device, ns, tap)
 		w.run("ip -n %s link set %s up", ns, device)
 		r.Interfaces = append(r.Interfaces, host.RouterPort{PortID: port, NetworkID: network})
 		for j := i; j < len(addrs); j += 2 {

@@ -19,7 +19,8 @@ func (p *planner) physical(n *host.Network) (link.Link, error) {
 	}
 	l, ok := p.o.byName[name]
 	if !ok {
-		return link.Link{}, fmt.Errorf("interface %s of physical network %s is not present on host %s", name, n.Segment.PhysicalNetwork, p.s.Host)
+		return link.Link{}, fmt.Errorf("interface %s of physical network %s is not present on host %s", name,
+			n.Segment.PhysicalNetwork, p.s.Host)
 	}
 	return l, nil
 }
@@ -65,8 +66,10 @@ func (p *planner) vlan(n *host.Network) ([]Op, error) {
 	}
 	l, ok := p.o.byName[name]
 	if !ok {
-		text := fmt.Sprintf("link %s alias %s addrgenmode none master %s mtu %d up type vlan id %d", parent.Name, networkAlias(p.s, n.ID), bridge, n.MTU, want.ID)
-		return append(ops, createVLAN(n.ID, name, bridge, text, want, link.Alias(networkAlias(p.s, n.ID)), link.NoAutoIPv6(), link.MTU(n.MTU), link.Up(true))), nil
+		text := fmt.Sprintf("link %s alias %s addrgenmode none master %s mtu %d up type vlan id %d", parent.Name,
+			networkAlias(p.s, n.ID), bridge, n.MTU, want.ID)
+		return append(ops, createVLAN(n.ID, name, bridge, text, want, link.Alias(networkAlias(p.s, n.ID)), link.NoAutoIPv6(),
+			link.MTU(n.MTU), link.Up(true))), nil
 	}
 	if l.VLAN != want {
 		return nil, fmt.Errorf("interface %s on host %s is not VLAN %d of %s", name, p.s.Host, want.ID, parent.Name)

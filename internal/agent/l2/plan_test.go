@@ -510,7 +510,8 @@ func TestOtherCloudsAreLeftAlone(t *testing.T) {
 			t.Errorf("%s: %v %v", name, ops, failed)
 		}
 	}
-	o := observedBy("ours", []link.Link{other(rightBridge(5, netB, 1450)), ours(rightBridge(6, netA, 1450)), rightBridge(7, "cccccccc-cc00-4000-8000-000000000000", 1450)})
+	o := observedBy("ours", []link.Link{other(rightBridge(5, netB, 1450)), ours(rightBridge(6, netA, 1450)),
+		rightBridge(7, "cccccccc-cc00-4000-8000-000000000000", 1450)})
 	none := &host.State{Cloud: "ours"}
 	for what, ops := range map[string][]Op{"prune": planPrune(c, none, o), "cleanup": planCleanup(c, o)} {
 		if len(ops) != 1 || ops[0].String() != "ip link del brqaaaaaaaa-aa" {

@@ -35,7 +35,8 @@ func (p *planner) vxlan(n *host.Network) ([]Op, error) {
 }
 
 func (p *planner) newVXLAN(n *host.Network, name, bridge string, want link.VXLAN) Op {
-	text := fmt.Sprintf("mtu %d alias %s addrgenmode none master %s up type vxlan id %d", n.MTU, networkAlias(p.s, n.ID), bridge, want.VNI)
+	text := fmt.Sprintf("mtu %d alias %s addrgenmode none master %s up type vxlan id %d", n.MTU, networkAlias(p.s, n.ID), bridge,
+		want.VNI)
 	if want.Local.IsValid() {
 		text += " local " + want.Local.String()
 	}

@@ -49,8 +49,9 @@ func TestTrafficOfARouter(t *testing.T) {
 
 	// Nor by a translation to there.
 	b.router().FloatingIPs = append(b.router().FloatingIPs, host.FloatingIP{ID: "f2", Floating: netip.MustParseAddr("10.62.227.21")})
-	b.router().Forwardings = []host.Forwarding{{Floating: netip.MustParseAddr("10.62.227.21"), Protocol: tcp, External: weft.PortRange{First: 80, Last: 80},
-		Fixed: netip.MustParseAddr("10.0.0.1"), Internal: weft.PortRange{First: 9697, Last: 9697}}}
+	b.router().Forwardings = []host.Forwarding{{Floating: netip.MustParseAddr("10.62.227.21"), Protocol: tcp,
+		External: weft.PortRange{First: 80, Last: 80},
+		Fixed:    netip.MustParseAddr("10.0.0.1"), Internal: weft.PortRange{First: 9697, Last: 9697}}}
 	b.converge()
 	b.refused(vmA, "10.62.227.21:80")
 	b.seen("10.0.0.5", vmA, "169.254.169.254:80")

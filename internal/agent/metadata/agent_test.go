@@ -35,7 +35,8 @@ func TestEndpoints(t *testing.T) {
 		routerDoor:                   {"0.0.0.0:9697", callers{netip.MustParseAddr("20.0.0.5"): one}},
 		{"qrouter-r1", "qr-port-c"}:  {"0.0.0.0:9697", callers{}},
 	}
-	if diff := cmp.Diff(want, endpoints(s), cmp.AllowUnexported(endpoint{}, caller{}), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, endpoints(s), cmp.AllowUnexported(endpoint{}, caller{}),
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
@@ -197,8 +198,9 @@ func TestAddressByAnotherWay(t *testing.T) {
 	b.run("ip -n " + b.ns["thief"] + " route add 20.0.0.1 dev eth0 src 20.0.0.5")
 	b.run("ip -n " + b.ns["qrouter"] + " route add 20.0.0.5/32 via 30.0.0.7")
 	b.run("ip netns exec " + b.ns["qrouter"] + " sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.qr-port-c.rp_filter=0 net.ipv4.conf.qr-port-b2.rp_filter=0")
-	b.state.Networks = append(b.state.Networks, host.Network{ID: "net-c", Leases: []host.Lease{{PortID: "port-c9", DeviceID: "thief", ProjectID: "thief",
-		Addresses: []host.Address{{SubnetID: "sc", Prefix: netip.MustParsePrefix("30.0.0.7/24")}}}}})
+	b.state.Networks = append(b.state.Networks, host.Network{ID: "net-c",
+		Leases: []host.Lease{{PortID: "port-c9", DeviceID: "thief", ProjectID: "thief",
+			Addresses: []host.Address{{SubnetID: "sc", Prefix: netip.MustParsePrefix("30.0.0.7/24")}}}}})
 	r := &b.state.Routers[0]
 	r.Interfaces = append(r.Interfaces, interfaceOn("port-c", "net-c", "sc", "30.0.0.1/24", "30.0.0.1"))
 	b.converge(b.agent(Config{Secret: secret}))
@@ -220,8 +222,9 @@ func TestSameRangeTwice(t *testing.T) {
 	b.ns["twin"] = "wt-t" + b.state.Networks[0].ID[:8]
 	b.join("qrouter", "qr-port-c", "20.0.0.2/24", "twin", "20.0.0.5/24")
 	b.run("ip netns exec " + b.ns["qrouter"] + " sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.all.arp_ignore=1")
-	b.state.Networks = append(b.state.Networks, host.Network{ID: "net-c", Leases: []host.Lease{{PortID: "port-c9", DeviceID: "twin", ProjectID: "p",
-		Addresses: []host.Address{{SubnetID: "sc", Prefix: netip.MustParsePrefix("20.0.0.5/24")}}}}})
+	b.state.Networks = append(b.state.Networks, host.Network{ID: "net-c",
+		Leases: []host.Lease{{PortID: "port-c9", DeviceID: "twin", ProjectID: "p",
+			Addresses: []host.Address{{SubnetID: "sc", Prefix: netip.MustParsePrefix("20.0.0.5/24")}}}}})
 	r := &b.state.Routers[0]
 	r.Interfaces = append(r.Interfaces, interfaceOn("port-c", "net-c", "sc", "20.0.0.2/24", "20.0.0.2"))
 	b.converge(b.agent(Config{Secret: secret}))

@@ -125,7 +125,8 @@ type limited struct {
 }
 
 func newLimited(l net.Listener, all, each int) *limited {
-	return &limited{Listener: l, slots: make(chan struct{}, all), guests: share.New[netip.Addr](all, each), done: make(chan struct{})}
+	return &limited{Listener: l, slots: make(chan struct{}, all), guests: share.New[netip.Addr](all, each),
+		done: make(chan struct{})}
 }
 
 func (l *limited) Accept() (net.Conn, error) {

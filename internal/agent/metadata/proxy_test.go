@@ -42,7 +42,8 @@ func state() *host.State {
 				},
 			},
 		},
-		Routers: []host.Router{{ID: "r1", ProjectID: "proj-1", Interfaces: []host.RouterPort{interfaceOn("port-b2", "net-b", "sb", "20.0.0.1/24", "20.0.0.1")}}},
+		Routers: []host.Router{{ID: "r1", ProjectID: "proj-1",
+			Interfaces: []host.RouterPort{interfaceOn("port-b2", "net-b", "sb", "20.0.0.1/24", "20.0.0.1")}}},
 	}
 }
 

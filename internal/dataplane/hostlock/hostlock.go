@@ -31,7 +31,8 @@ func (e *HeldError) Error() string {
 		who = "a process that cannot be seen from here"
 	}
 	if e.Holder.StateDir == "" {
-		return fmt.Sprintf("the networks of this host are held by %s, which does not say that it is a weft (abstract socket %s)", who, name)
+		return fmt.Sprintf("the networks of this host are held by %s, which does not say that it is a weft (abstract socket %s)",
+			who, name)
 	}
 	return fmt.Sprintf("another weft keeps the networks of this host: %s, with state directory %s", who, e.Holder.StateDir)
 }

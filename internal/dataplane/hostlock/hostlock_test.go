@@ -44,7 +44,8 @@ func TestStranger(t *testing.T) {
 	}
 	defer l.Close()
 	var held *HeldError
-	if _, err = Take(Holder{StateDir: "/two"}); !errors.As(err, &held) || held.Holder.PID != os.Getpid() || held.Holder.StateDir != "" {
+	if _, err = Take(Holder{StateDir: "/two"}); !errors.As(err, &held) || held.Holder.PID != os.Getpid() ||
+		held.Holder.StateDir != "" {
 		t.Errorf("a silent holder: %v", err)
 	}
 }

@@ -153,7 +153,8 @@ func prepare(dir string) error {
 			return err
 		}
 	}
-	out, err := as("initdb", "-D", filepath.Join(dir, "data"), "-U", "weft", "-A", "trust", "-E", "UTF8", "--no-sync").CombinedOutput()
+	out, err := as("initdb", "-D", filepath.Join(dir, "data"), "-U", "weft", "-A", "trust", "-E", "UTF8",
+		"--no-sync").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("initdb: %w %s", err, bytes.TrimSpace(out))
 	}
@@ -222,7 +223,8 @@ func (s *Server) Start() {
 }
 
 func (s *Server) launch() {
-	s.proc = as(program("postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-c", "listen_addresses=", "-c", "shared_buffers=16MB")
+	s.proc = as(program("postgres"), "-D", filepath.Join(s.dir, "data"), "-k", s.dir, "-c", "listen_addresses=", "-c",
+		"shared_buffers=16MB")
 	if s.proc.SysProcAttr == nil {
 		s.proc.SysProcAttr = new(syscall.SysProcAttr)
 	}

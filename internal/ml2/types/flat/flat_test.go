@@ -14,7 +14,8 @@ func id(n int64) *int64 { return &n }
 func TestType(t *testing.T) {
 	ml2test.Type(t, ml2test.TypeCase{
 		Type: flat.New([]string{"a", "b"}, ml2.MTU{Physical: map[string]int{"a": 1400, "b": 9000}}), InUse: "FlatNetworkInUse", Physnet: "a", LargeMTU: 1400,
-		Good: []weft.Provider{{NetworkType: "flat", PhysicalNetwork: "a"}, {NetworkType: "flat", PhysicalNetwork: "b", SegmentationID: id(0)}},
+		Good: []weft.Provider{{NetworkType: "flat", PhysicalNetwork: "a"},
+			{NetworkType: "flat", PhysicalNetwork: "b", SegmentationID: id(0)}},
 		Bad: []weft.Provider{
 			{NetworkType: "flat"}, {NetworkType: "flat", PhysicalNetwork: "c"}, {NetworkType: "flat", PhysicalNetwork: "a", SegmentationID: id(3)},
 		},
