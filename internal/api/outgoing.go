@@ -53,7 +53,8 @@ var pieces = sync.Pool{New: func() any { return make([]byte, 0, piece+8<<10) }}
 
 func discard(b []byte) {
 	if cap(b) < 4*piece {
-		pieces.Put(b[:0]) //nolint:staticcheck // a slice's header is little beside its contents
+		//lint:ignore SA6002 a slice's header is little beside its contents
+		pieces.Put(b[:0])
 	}
 }
 

@@ -4,8 +4,13 @@ import "testing"
 
 func TestShares(t *testing.T) {
 	s := New[string](3, 2)
-	if !s.Take("a") || !s.Take("a") || s.Take("a") || !s.Take("b") || s.Take("b") {
-		t.Error("shares are not kept")
+	for i, take := range []struct {
+		who string
+		got bool
+	}{{"a", true}, {"a", true}, {"a", false}, {"b", true}, {"b", false}} {
+		if got := s.Take(take.who); got != take.got {
+			t.Errorf("%s takes one, as number %d: %v", take.who, i+1, got)
+		}
 	}
 	s.GiveBack("a")
 	if !s.Take("b") || s.Take("a") {
