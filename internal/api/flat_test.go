@@ -20,16 +20,29 @@ type gauge struct {
 func (g *gauge) Write(b []byte) (int, error) {
 	g.read += len(b)
 	if g.read >= g.next {
-		g.next += 256 << 10
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		g.most = max(g.most, int(m.HeapAlloc))
-		if g.least == 0 || int(m.HeapAlloc) < g.least {
-			g.least = int(m.HeapAlloc)
+		g.next += 1 << 20
+		n := inUse()
+		g.most = max(g.most, n)
+		if g.least == 0 || n < g.least {
+			g.least = n
 		}
 	}
 	return len(b), nil
+}
+
+// inUse returns how much memory is in use once it no longer grows: who makes the list
+// goes on meanwhile, and what it throws away while the collector runs would count.
+func inUse() int {
+	for last, tries := 0, 0; ; tries++ {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		n := int(m.HeapAlloc)
+		if n-last < 256<<10 && last-n < 256<<10 || tries == 100 {
+			return n
+		}
+		last = n
+	}
 }
 
 // A list takes no more memory than is kept of it for slow clients.
