@@ -59,7 +59,7 @@ var rules = []rule{
 	{"internal/host", "internal/", nil, "the state of a host is values only"},
 	{"internal/dataplane", "internal/", []string{"internal/dataplane", "internal/agent/hosttest", "internal/needs"},
 		"what applies a change to the kernel does not know why"},
-	{"internal/store", "internal/", []string{"internal/needs"}, "the store keeps nouns; rules about them are in the services"},
+	{"internal/store", "internal/", []string{"internal/needs", "internal/fair"}, "the store keeps nouns; rules about them are in the services"},
 	{"internal/core", "internal/api", nil, "services do not know how they are called"},
 	{"internal/core", "internal/l3", nil, "core offers hooks; l3 is wired to them in internal/cloud"},
 	{"internal/core", "internal/secgroup", nil, "core offers hooks; secgroup is wired to them in internal/cloud"},

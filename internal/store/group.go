@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/fair"
 )
 
 // A commit costs more than all else in a transaction, and it costs the same for
 // several as for one. So writers that queue up while one commits are committed
 // together: each runs in a savepoint of its own, one after the other, sees what those
 // before it did, and is undone alone if it fails. Each is acknowledged after the
-// common commit.
+// common commit. They come in turns, so that whoever brings many long transactions
+// waits behind his own.
 
 // job is one call of Update.
 type job struct {
@@ -28,55 +30,79 @@ type job struct {
 	lead     chan struct{} // closed when this job's goroutine is to commit the next group
 }
 
+// owner is in whose name a job waits, and who asks.
+func (j *job) owner() (of, who string) {
+	if j.caller == nil {
+		return "", ""
+	}
+	return j.caller.ProjectID, j.caller.UserID
+}
+
 // queue is the writers of this process that wait.
 type queue struct {
-	mu      sync.Mutex
-	waiting []*job
-	led     bool // somebody commits, or has been asked to
+	mu   sync.Mutex
+	line fair.Line[*job]
+	led  bool // somebody commits, or has been asked to
 }
 
-// largestGroup bounds how long the first of a group waits for the last.
-const largestGroup = 64
+// How long the first of a group waits for the last.
+const (
+	largestGroup = 64
+	longestGroup = 10 * time.Millisecond // then no other is begun
+)
 
-// enter adds a job and reports whether its goroutine is to lead.
-func (q *queue) enter(j *job) bool {
+// enter reports whether a job is to lead at once; else it waits.
+func (q *queue) enter(j *job) (lead bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, j)
-	lead := !q.led
-	q.led = true
-	return lead
+	if !q.led {
+		q.led = true
+		return true
+	}
+	of, who := j.owner()
+	q.line.Add(of, who, j)
+	return false
 }
 
-// take takes the next group.
-func (q *queue) take() []*job {
+func (q *queue) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := min(len(q.waiting), largestGroup)
-	group := q.waiting[:n:n]
-	q.waiting = q.waiting[n:]
-	return group
+	return q.line.Empty()
+}
+
+// next takes the job whose turn it is; nil: none waits.
+func (q *queue) next() *job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.nextLocked()
+}
+
+func (q *queue) nextLocked() *job {
+	j, _ := q.line.Next(func(string) bool { return true })
+	return j
 }
 
 // takeAll takes all who wait.
 func (q *queue) takeAll() []*job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	all := q.waiting
-	q.waiting = nil
+	var all []*job
+	for j := q.nextLocked(); j != nil; j = q.nextLocked() {
+		all = append(all, j)
+	}
 	return all
 }
 
-// hand passes the lead on to whoever waits first, so that nobody commits for others
-// for long.
+// hand passes the lead on to whose turn it is, so that nobody commits for others for
+// long.
 func (q *queue) hand() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
+	if j := q.nextLocked(); j != nil {
+		close(j.lead)
+	} else {
 		q.led = false
-		return
 	}
-	close(q.waiting[0].lead)
 }
 
 // Update runs fn in a transaction that may write, and commits it durably when fn
@@ -89,13 +115,12 @@ func (db *DB) Update(ctx context.Context, caller *weft.Caller, fn func(*Tx) erro
 	}
 	j := &job{ctx: context.WithoutCancel(ctx), caller: caller, fn: fn, done: make(chan struct{}), lead: make(chan struct{})}
 	if db.queue.enter(j) {
-		db.leadGroup()
+		db.leadGroup(j)
 	}
 	select {
 	case <-j.done:
 	case <-j.lead:
-		db.leadGroup()
-		<-j.done
+		db.leadGroup(j)
 	}
 	if j.panicked != nil {
 		panic(j.panicked)
@@ -103,11 +128,10 @@ func (db *DB) Update(ctx context.Context, caller *weft.Caller, fn func(*Tx) erro
 	return j.err
 }
 
-// leadGroup commits one group. The leader's own job is in it: it is the first that
-// waits.
-func (db *DB) leadGroup() {
-	group := db.queue.take()
-	if err := db.commitGroup(group); err != nil {
+// leadGroup commits one group, of which the leader's own job is the first.
+func (db *DB) leadGroup(first *job) {
+	group, err := db.commitGroup(first)
+	if err != nil {
 		// Those who came meanwhile have waited for the same database. To try for them
 		// one group after the other would make the last wait for hours.
 		for _, j := range db.queue.takeAll() {
@@ -121,22 +145,22 @@ func (db *DB) leadGroup() {
 	db.queue.hand()
 }
 
-// commitGroup leaves the outcome of each job in it. The error is that no transaction
-// could be begun.
-func (db *DB) commitGroup(group []*job) error {
+// commitGroup returns the group with the outcome of each job in it. The error is that
+// no transaction could be begun.
+func (db *DB) commitGroup(first *job) (group []*job, unbegun error) {
 	db.writer.Lock()
 	defer db.writer.Unlock()
-	ctx := group[0].ctx
-	w, unbegun := db.begin(ctx)
+	group = []*job{first}
+	w, unbegun := db.begin(first.ctx)
 	err := unbegun
 	if err == nil {
-		err = db.transact(ctx, w, group)
+		group, err = db.transact(w, first)
 	}
 	db.settle(group, err)
 	if w != nil && w.broken != nil {
 		db.discard()
 	}
-	return db.judge(unbegun)
+	return group, db.judge(unbegun)
 }
 
 // settle gives each job of a group that has ended with err its outcome, and tells who
@@ -200,27 +224,41 @@ func (db *DB) tryBegin(ctx context.Context) (*writer, error) {
 	return nil, err
 }
 
-// transact runs a group between begin and commit. The error is that of the whole
-// group; those of single jobs are in the jobs.
-func (db *DB) transact(ctx context.Context, w *writer, group []*job) error {
-	own := &Tx{ctx: ctx, db: db, writer: w}
+// transact runs a group between begin and commit: the first job and those that wait.
+// The error is that of the whole group; those of single jobs are in the jobs.
+func (db *DB) transact(w *writer, first *job) (group []*job, err error) {
+	begun, shared := time.Now(), !db.queue.empty()
 	succeeded, logged := 0, 0
-	for _, j := range group {
-		if j.err = db.runJob(w, j, len(group) > 1); j.err == nil {
+	for j := first; j != nil; j = db.following(group, shared, begun) {
+		group = append(group, j)
+		if j.err = db.runJob(w, j, shared); j.err == nil {
 			succeeded++
 			logged += j.logged
 		}
 		if broken := w.broken; broken != nil {
-			w.control(ctx, "ROLLBACK")
-			return fmt.Errorf("the connection to the database broke: %w", broken)
+			w.control(first.ctx, "ROLLBACK")
+			return group, fmt.Errorf("the connection to the database broke: %w", broken)
 		}
 	}
 	if succeeded == 0 {
-		w.control(ctx, "ROLLBACK")
+		w.control(first.ctx, "ROLLBACK")
+		return group, nil
+	}
+	return group, db.finish(first.ctx, w, logged > 0)
+}
+
+// following is who comes next in a group; nil: it has lasted long enough, or nobody waits.
+func (db *DB) following(group []*job, shared bool, begun time.Time) *job {
+	if !shared || len(group) == largestGroup || time.Since(begun) > longestGroup {
 		return nil
 	}
-	if logged > 0 {
-		if err := db.dialect.notify(own); err != nil {
+	return db.queue.next()
+}
+
+// finish announces what a transaction changed, and commits it.
+func (db *DB) finish(ctx context.Context, w *writer, changed bool) error {
+	if changed {
+		if err := db.dialect.notify(&Tx{ctx: ctx, db: db, writer: w}); err != nil {
 			w.control(ctx, "ROLLBACK")
 			return fmt.Errorf("announcing the change: %w", err)
 		}
