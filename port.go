@@ -64,6 +64,10 @@ func (p AddressPair) Prefix() netip.Prefix {
 	return pfx.Masked()
 }
 
+// MaxExtraDHCPOpts is how many options a port may have: as many as there are codes, of
+// both versions.
+const MaxExtraDHCPOpts = 512
+
 // ExtraDHCPOpt is a DHCP option for one port, named as dnsmasq names it.
 type ExtraDHCPOpt struct {
 	Name      string      `json:"opt_name"`

@@ -36,8 +36,8 @@ type Type struct {
 // The longest lists where neither Neutron nor an option has a limit of its own. Those
 // that have one are checked again by who knows it, and refused in Neutron's words.
 const (
-	maxAddresses  = 256  // fixed_ips
-	maxOptions    = 512  // extra_dhcp_opts: as many as there are codes, of both versions
+	maxAddresses  = 256 // fixed_ips
+	maxOptions    = weft.MaxExtraDHCPOpts
 	maxGroups     = 1000 // security_groups
 	maxGateways   = 100  // external_gateways, each of which is a port
 	maxZones      = 100  // availability_zone_hints

@@ -152,6 +152,10 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 	}
 	if given["extra_dhcp_opts"] {
 		p.ExtraDHCPOpts = mergeOptions(old.ExtraDHCPOpts, p.ExtraDHCPOpts)
+		if n := len(p.ExtraDHCPOpts); n > weft.MaxExtraDHCPOpts {
+			return weft.Invalid("Invalid input for extra_dhcp_opts. Reason: List of %d items exceeds maximum length of %d.",
+				n, weft.MaxExtraDHCPOpts)
+		}
 	}
 	if err := s.checkName(p); err != nil {
 		return err
