@@ -9,6 +9,7 @@ import (
 	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/identity"
 	"github.com/weftnet/weft/internal/keystone"
+	"github.com/weftnet/weft/internal/peer"
 )
 
 // identify decides who knows tokens, weft's own identity service or a Keystone, and
@@ -34,9 +35,9 @@ func (m *machine) identify(ctx context.Context) error {
 func (m *machine) identifyElsewhere() (authtoken.Source, error) {
 	k := m.cfg.Keystone
 	say("identity: the Keystone at %s; weft serves none and registers nothing there", k.URL)
-	v, err := keystone.New(keystone.Config{Log: m.log, URL: k.URL, CAFile: k.CAFile, Insecure: k.Insecure, Timeout: k.Timeout,
-		Recheck: k.Recheck, CacheTime: k.CacheTime,
-		User: keystone.User{Name: k.Username, Password: k.Password, Domain: k.Domain, Project: k.Project, ProjectDomain: k.InDomain}})
+	v, err := keystone.New(keystone.Config{Log: m.log, Recheck: k.Recheck, CacheTime: k.CacheTime,
+		Keystone: peer.Config{URL: k.URL, CAFile: k.CAFile, Insecure: k.Insecure, Timeout: k.Timeout,
+			User: peer.User{Name: k.Username, Password: k.Password, Domain: k.Domain, Project: k.Project, ProjectDomain: k.InDomain}}})
 	if err != nil {
 		return nil, err
 	}

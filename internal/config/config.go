@@ -44,6 +44,7 @@ type Config struct {
 	Clients      Clients
 	Keystone     Keystone
 	ServiceToken ServiceToken
+	Nova         Nova
 	Physnets     map[string]string // physical network -> interface
 	WaitForLinks bool              // for the interfaces of Physnets, if they are not there
 
@@ -89,6 +90,43 @@ type Keystone struct {
 	Timeout   time.Duration
 	CacheTime time.Duration // how long what it said is better than nothing
 	Recheck   time.Duration // how long it is the truth
+}
+
+// Peer is another service of the cloud, and who weft is to it.
+type Peer struct {
+	AuthURL         string // Keystone's; "": weft has nothing to do with the service
+	Username        string
+	Password        string
+	UserDomain      string // by name
+	UserDomainID    string // goes before the name
+	Project         string
+	ProjectDomain   string
+	ProjectDomainID string
+	Region          string   // of its endpoint; "" is any
+	Interfaces      []string // of its endpoint, the first that there is
+	Endpoint        string   // in place of the catalogue's
+	CAFile          string
+	Insecure        bool
+	Timeout         time.Duration // of a request
+}
+
+// check says what is missing of the section.
+func (p Peer) check(section string) error {
+	if p.AuthURL != "" && (p.Username == "" || p.Password == "" || p.Project == "") {
+		return fmt.Errorf("with an auth_url, [%s] needs username, password and project_name", section)
+	}
+	if p.AuthURL != "" && len(p.Interfaces) == 0 {
+		return fmt.Errorf("[%s] needs an endpoint_type", section)
+	}
+	return nil
+}
+
+// Nova is who is told what becomes of the ports of its servers.
+type Nova struct {
+	Peer
+	Statuses bool          // of ports
+	Data     bool          // addresses and what else changes
+	Interval time.Duration // between two messages
 }
 
 // ServiceToken is what makes a token one of a service.
@@ -240,6 +278,9 @@ func (c Config) Validate() error {
 	}
 	if k := c.Keystone; k.URL != "" && (k.Username == "" || k.Password == "" || k.Project == "") {
 		refuse("with a url, [identity] needs username, password and project_name")
+	}
+	if err := c.Nova.check("nova"); err != nil {
+		errs = append(errs, err)
 	}
 	if c.Keystone.URL == "" && c.NetworkPort == c.IdentityPort && c.NetworkPort != 0 {
 		refuse("the Networking API and the identity API cannot both have port %d", c.NetworkPort)

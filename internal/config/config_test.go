@@ -79,6 +79,8 @@ func TestDefaults(t *testing.T) {
 		ServiceToken: ServiceToken{Roles: []string{"service"}, Required: true},
 		Keystone: Keystone{Domain: "Default", Project: "service", InDomain: "Default", Region: "RegionOne",
 			Timeout: 10 * time.Second, CacheTime: 5 * time.Minute, Recheck: 10 * time.Second},
+		Nova: Nova{Statuses: true, Data: true, Interval: 2 * time.Second, Peer: Peer{UserDomain: "Default", Project: "service",
+			ProjectDomain: "Default", Interfaces: []string{"public"}, Timeout: 30 * time.Second}},
 		Physnets: map[string]string{},
 		DHCP:     DHCP{Lease: 24 * time.Hour},
 		BaseMAC:  weft.MAC{0xfa, 0x16, 0x3e}, DNSDomain: "openstacklocal.", AvailabilityZone: "nova", AgentDownTime: 75 * time.Second,
@@ -137,6 +139,9 @@ dnsmasq_local_resolv = yes
 agent_down_time = 90s
 pagination_max_limit = 1000
 global_physnet_mtu = 9000
+notify_nova_on_port_status_changes = no
+notify_nova_on_port_data_changes = no
+send_events_interval = 0
 [log]
 level = DEBUG
 format = json
@@ -159,6 +164,19 @@ insecure = true
 http_connect_timeout = 3
 revocation_cache_time = 5
 token_cache_time = 60
+[nova]
+auth_type = v3password
+auth_url = http://keystone/identity
+username = neutron
+password = hush
+user_domain_id = default
+project_name = services
+region_name = north
+endpoint_type = internal, public
+endpoint_override = http://nova:8774/v2.1/
+cafile = /etc/ssl/ours.pem
+insecure = yes
+timeout = 5
 [oslo_policy]
 policy_file = policy.yaml
 [ml2]
@@ -201,6 +219,9 @@ metadata_proxy_shared_secret = "s3 cret"
 	want.Keystone = Keystone{URL: "https://keystone:5000/v3", PublicURL: "https://cloud.example.org:5000/v3", Username: "neutron", Password: "se#cret",
 		Domain: "Users", Project: "services", InDomain: "Projects", Region: "north", CAFile: "/etc/ssl/ours.pem", Insecure: true,
 		Timeout: 3 * time.Second, CacheTime: time.Minute, Recheck: 5 * time.Second}
+	want.Nova = Nova{Peer: Peer{AuthURL: "http://keystone/identity", Username: "neutron", Password: "hush", UserDomain: "Default",
+		UserDomainID: "default", Project: "services", ProjectDomain: "Default", Region: "north", Interfaces: []string{"internal", "public"},
+		Endpoint: "http://nova:8774/v2.1", CAFile: "/etc/ssl/ours.pem", Insecure: true, Timeout: 5 * time.Second}}
 	want.Database, want.TokenTTL = "postgresql://weft:se#cret;%(x)s$y@db/weft?sslmode=disable", 24*time.Hour
 	want.PolicyFile = got.PolicyFile
 	want.ML2.GlobalMTU, want.ML2.PathMTU, want.ML2.PhysnetMTUs, want.ML2.OverlayIPv6 = 9000, 1500, map[string]int{"provider": 1500}, true
@@ -258,14 +279,17 @@ func TestRefusals(t *testing.T) {
 		"[ml2_type_vlan]\nnetwork_vlan_ranges = p:1:5000": "p: the range 1:5000 is not within 1:4094",
 		"[ml2_type_vlan]\nnetwork_vlan_ranges = :1:5":     "no physical network",
 		"[linux_bridge]\nphysical_interface_mappings = a": "NAME:VALUE",
-		"[linux_bridge]\nphysical_interface_mappings = a:averyveryverylongname": "cannot be the name of an interface",
-		"[linux_bridge]\nphysical_interface_mappings = a:eth0,a:eth1":           "a is listed twice",
-		"[vxlan]\nlocal_ip = 2001:db8::1":                                       "not of overlay_ip_version",
-		"[vxlan]\nudp_dstport = 0":                                              "not within 1",
-		"[vxlan]\narp_responder = maybe":                                        "neither true nor false",
-		"[quotas]\nquota_port = -2":                                             "-2 is not within -1",
-		"[agent]\navailability_zone =":                                          "availability zone",
-		"[metadata]\nnova_metadata_url = nova:8775":                             "not the URL of a web server",
+		"[linux_bridge]\nphysical_interface_mappings = a:averyveryverylongname":         "cannot be the name of an interface",
+		"[linux_bridge]\nphysical_interface_mappings = a:eth0,a:eth1":                   "a is listed twice",
+		"[vxlan]\nlocal_ip = 2001:db8::1":                                               "not of overlay_ip_version",
+		"[vxlan]\nudp_dstport = 0":                                                      "not within 1",
+		"[vxlan]\narp_responder = maybe":                                                "neither true nor false",
+		"[quotas]\nquota_port = -2":                                                     "-2 is not within -1",
+		"[agent]\navailability_zone =":                                                  "availability zone",
+		"[metadata]\nnova_metadata_url = nova:8775":                                     "not the URL of a web server",
+		"[nova]\nauth_url = http://k\npassword = secret":                                "[nova] needs username",
+		"[nova]\nauth_type = none":                                                      "none of password",
+		"[nova]\nauth_url = http://k\nusername = n\npassword = secret\nendpoint_type =": "needs an endpoint_type",
 	} {
 		_, err := load(t, text)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "weft.conf: ") {

@@ -23,7 +23,8 @@ func (o option) name() string { return "[" + o.section + "] " + o.key }
 
 // options is all there are, in the order of the reference file.
 func options() []option {
-	return slices.Concat(general(), apis(), identity(), networks(), hosts(), quotas())
+	return slices.Concat(general(), apis(), identity(),
+		peer("nova", "Nova", func(c *Config) *Peer { return &c.Nova.Peer }), networks(), hosts(), quotas())
 }
 
 func general() []option {
@@ -91,6 +92,14 @@ do in any case.`},
 			`Whether routers are highly available unless their request says otherwise.`},
 		{section, "max_l3_agents_per_router", "3", read(func(c *Config) *int { return &c.Schedule.HAAgents }, number(0, 1000)),
 			`How many hosts stand ready for a highly available router; 0 is all.`},
+		{section, "notify_nova_on_port_status_changes", "true", read(func(c *Config) *bool { return &c.Nova.Statuses }, boolean),
+			`Whether Nova is told that a port is wired, or no longer, if [nova] says where it
+is. Servers with a hypervisor wait for that when they boot.`},
+		{section, "notify_nova_on_port_data_changes", "true", read(func(c *Config) *bool { return &c.Nova.Data }, boolean),
+			`Whether Nova is told of changes to ports and floating IPs, and of ports that are
+deleted.`},
+		{section, "send_events_interval", "2", read(func(c *Config) *time.Duration { return &c.Nova.Interval }, interval),
+			`Seconds between two messages to Nova; what happens within them goes into one.`},
 	}
 }
 

@@ -77,7 +77,8 @@ var rules = []rule{
 	{"internal/api", "internal/dataplane", nil, "the API never touches a host"},
 	{"internal/feed", "internal/agent", nil, "the feed serves any realiser of a host"},
 	{"internal/authtoken", "internal/", nil, "the gate judges tokens, wherever they come from"},
-	{"internal/keystone", "internal/", []string{"internal/authtoken"}, "what knows tokens does not know what they are for"},
+	{"internal/keystone", "internal/", []string{"internal/authtoken", "internal/peer"}, "what knows tokens does not know what they are for"},
+	{"internal/peer", "internal/", nil, "who asks other services does not know what for"},
 	{"internal/body", "internal/", nil, "bodies are read before anybody knows what they are for"},
 	{"internal/policy", "internal/", nil, "policy judges values it is given"},
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/weftnet/weft/internal/keystone"
+	"github.com/weftnet/weft/internal/peer"
 )
 
 // fake is a Keystone of few words. Its user is weft, with password secret.
@@ -100,6 +101,7 @@ func (f *fake) login(w http.ResponseWriter, r *http.Request) {
 	f.own = fmt.Sprintf("own-%d", f.logins)
 	w.Header().Set("X-Subject-Token", f.own)
 	w.WriteHeader(http.StatusCreated)
+	fmt.Fprint(w, `{"token": {}}`)
 }
 
 func (f *fake) set(change func()) {
@@ -134,8 +136,8 @@ func (c *clock) pass(d time.Duration) {
 }
 
 func configured(f *fake, c *clock) keystone.Config {
-	return keystone.Config{URL: f.server.URL, Now: c.Now, Recheck: 10 * time.Second, CacheTime: 5 * time.Minute,
-		User: keystone.User{Name: "weft", Password: "secret", Domain: "users", Project: "service", ProjectDomain: "projects"}}
+	return keystone.Config{Recheck: 10 * time.Second, CacheTime: 5 * time.Minute, Keystone: peer.Config{URL: f.server.URL, Now: c.Now,
+		User: peer.User{Name: "weft", Password: "secret", Domain: "users", Project: "service", ProjectDomain: "projects"}}}
 }
 
 func newValidator(t *testing.T, c keystone.Config) *keystone.Validator {

@@ -11,29 +11,27 @@ import (
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/authtoken"
+	"github.com/weftnet/weft/internal/peer"
 )
 
 // Config is what a Validator is made of. Zero times and sizes are useful.
 type Config struct {
-	Log  *slog.Logger
-	URL  string // of the Identity API, with or without /v3
-	User User   // the user of this service
+	Log *slog.Logger
+	// Keystone, and the user of this service there. He needs a role that may validate
+	// tokens: service or admin.
+	Keystone peer.Config
 
-	CAFile   string        // PEM; "" is the system's authorities
-	Insecure bool          // do not verify the server
-	Timeout  time.Duration // of one request to Keystone; 0 is 10 s
-
-	Recheck   time.Duration    // how long an answer is the truth; 0 is 10 s
-	CacheTime time.Duration    // how long it is better than none; 0 is 5 min
-	CacheSize int              // how many good tokens are remembered; 0 is 16384
-	Now       func() time.Time // for tests; nil is the wall clock
+	Recheck   time.Duration // how long an answer is the truth; 0 is 10 s
+	CacheTime time.Duration // how long it is better than none; 0 is 5 min
+	CacheSize int           // how many good tokens are remembered; 0 is 16384
 }
 
 // Validator knows tokens. It is an authtoken.Source.
 type Validator struct {
 	log     *slog.Logger
 	now     func() time.Time
-	api     *api
+	session *peer.Session
+	user    string
 	cache   *cache
 	flights singleflight.Group
 }
@@ -44,14 +42,14 @@ func New(c Config) (*Validator, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Now == nil {
-		c.Now = time.Now
+	if c.Keystone.Now == nil {
+		c.Keystone.Now = time.Now
 	}
-	api, err := newAPI(c)
+	session, err := peer.NewSession(c.Keystone)
 	if err != nil {
 		return nil, err
 	}
-	return &Validator{log: c.Log, now: c.Now, api: api,
+	return &Validator{log: c.Log, now: c.Keystone.Now, session: session, user: c.Keystone.User.Name,
 		cache: newCache(orElse(c.Recheck, 10*time.Second), orElse(c.CacheTime, 5*time.Minute), orElse(c.CacheSize, 16384))}, nil
 }
 
@@ -73,16 +71,16 @@ const (
 // what is wrong. It returns nil when ctx ends.
 func (v *Validator) Run(ctx context.Context) error {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		_, err := v.api.login(ctx, "")
+		_, err := v.session.Login(ctx, nil)
 		if err == nil {
-			v.log.Info("keystone answers", "url", v.api.url, "user", v.api.user.Name)
+			v.log.Info("keystone answers", "url", v.session.URL(), "user", v.user)
 			<-ctx.Done()
 			return nil
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		v.log.Warn("logging in at keystone", "url", v.api.url, "user", v.api.user.Name, "error", err)
+		v.log.Warn("logging in at keystone", "url", v.session.URL(), "user", v.user, "error", err)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -107,7 +105,7 @@ func (v *Validator) Look(ctx context.Context, token string, late bool) (*authtok
 	}
 	// One question for all who wait for its answer; none of them can call it off.
 	flight := v.flights.DoChan(string(key[:]), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*v.api.http.Timeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*v.session.Timeout())
 		defer cancel()
 		return v.ask(ctx, key, token, late)
 	})
@@ -141,7 +139,7 @@ func keyOf(token string, late bool) [sha256.Size]byte {
 
 func (v *Validator) ask(ctx context.Context, key [sha256.Size]byte, token string, late bool) (entry, error) {
 	asked := v.now() // before: what happens meanwhile may not be in the answer
-	s, err := v.api.validate(ctx, token, late)
+	s, err := v.validate(ctx, token, late)
 	if err != nil {
 		v.log.ErrorContext(ctx, "validating a token", "error", err)
 		if e, ok := v.cache.fall(key, v.now()); ok {

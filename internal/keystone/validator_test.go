@@ -208,7 +208,7 @@ func TestOwnTokenEnds(t *testing.T) {
 func TestWrongPassword(t *testing.T) {
 	f, c := newFake(t), start()
 	conf := configured(f, c)
-	conf.User.Password = "wrong"
+	conf.Keystone.User.Password = "wrong"
 	v := newValidator(t, conf)
 	refused := func(want int) {
 		t.Helper()
@@ -253,11 +253,11 @@ func TestOneQuestionForMany(t *testing.T) {
 func TestAuthorities(t *testing.T) {
 	f := newFake(t)
 	conf := configured(f, start())
-	conf.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+	conf.Keystone.CAFile = filepath.Join(t.TempDir(), "ca.pem")
 	if _, err := keystone.New(conf); err == nil {
 		t.Error("a file that is not there")
 	}
-	if err := os.WriteFile(conf.CAFile, []byte("nothing"), 0o600); err != nil {
+	if err := os.WriteFile(conf.Keystone.CAFile, []byte("nothing"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := keystone.New(conf); err == nil {
@@ -271,7 +271,7 @@ func TestURL(t *testing.T) {
 	f.tokens["alice"] = alice
 	for _, end := range []string{"", "/", "/v3", "/v3/"} {
 		conf := configured(f, start())
-		conf.URL = f.server.URL + end
+		conf.Keystone.URL = f.server.URL + end
 		if _, err := newValidator(t, conf).Look(t.Context(), "alice", false); err != nil {
 			t.Errorf("%q: %v", end, err)
 		}
