@@ -40,6 +40,16 @@ test-keystone:
 	@command -v keystone-wsgi-public >/dev/null && command -v openstack >/dev/null || { echo "keystone or the openstack client is not installed"; exit 1; }
 	WEFT_TEST_KEYSTONE=1 $(GO) test -count=1 -v -timeout 14m -run '^TestKeystone$$' ./test/e2e
 
+# A real OpenStack with weft as its network service (docs/testing.md). OPENSTACK are
+# flags, such as -only flow.
+.PHONY: test-openstack
+test-openstack: build
+	@scripts/test-packages keystone nova-api nova-conductor nova-scheduler nova-compute placement-api glance-api heat-api heat-engine \
+		rabbitmq-server mariadb-server memcached python3-pymysql uwsgi-plugin-python3 libvirt-daemon-system libvirt-clients \
+		qemu-system-x86 qemu-utils sudo
+	$(GO) build -o bin/openstack ./test/openstack
+	bin/openstack $(OPENSTACK)
+
 # The same requests to a Neutron and to weft; docs/testing.md says which Neutron.
 test-differential: build
 	$(GO) build -o bin/differential ./test/differential
