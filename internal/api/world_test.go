@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/api"
 	"github.com/weftnet/weft/internal/cloud"
+	"github.com/weftnet/weft/internal/ipam"
 	"github.com/weftnet/weft/internal/ml2"
 	"github.com/weftnet/weft/internal/ml2/mech/linuxbridge"
 	"github.com/weftnet/weft/internal/ml2/types/flat"
@@ -77,8 +79,22 @@ func testCloud() *cloud.Cloud {
 	mtu := ml2.MTU{Global: 1500}
 	types := []ml2.Type{flat.New([]string{"*"}, mtu), vlan.New(map[string][]ml2.Range{"provider": {{Min: 100, Max: 199}}, "far": nil}, mtu),
 		vxlan.New([]ml2.Range{{Min: 1, Max: 1000}}, mtu)}
-	return cloud.New(cloud.Defaults(), ml2.New(ml2.Config{TenantTypes: []string{weft.TypeVXLAN}, MTU: mtu}, types,
+	cfg := cloud.Defaults()
+	cfg.Core.Draw = aside()
+	return cloud.New(cfg, ml2.New(ml2.Config{TenantTypes: []string{weft.TypeVXLAN}, MTU: mtu}, types,
 		[]ml2.Mechanism{linuxbridge.New(75 * time.Second)}))
+}
+
+// aside chooses other addresses than the tests ask for, which end in less than 120 or
+// in 200 and more.
+func aside() ipam.Draw {
+	var drawn atomic.Uint64
+	return func(n uint64) uint64 {
+		if n < 200 {
+			return drawn.Add(1) % n
+		}
+		return 120 + drawn.Add(1)%64
+	}
 }
 
 // Whatever a request holds, decoding it ends with a refusal or a noun, for every

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/ipam"
 	"github.com/weftnet/weft/internal/ml2"
 	"github.com/weftnet/weft/internal/store"
 )
@@ -19,6 +20,7 @@ type Config struct {
 	AgentDownTime    time.Duration // after its last heartbeat an agent counts as dead
 	DHCPAgents       int           // how many hosts answer DHCP for a network; 0 is one
 	DHCPFailover     bool          // the DHCP services of dead agents move
+	Draw             ipam.Draw     // which free addresses ports get; nil: any
 }
 
 // DefaultDNSDomain is the domain of names while the operator has chosen none; as

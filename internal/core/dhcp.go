@@ -107,7 +107,7 @@ func (s *Service) serverAddresses(tx *store.Tx, v *view, p *weft.Port) ([]weft.F
 			continue
 		}
 		rq := ipam.Request{NetworkID: p.NetworkID, Subnets: []*weft.Subnet{sn}, Owner: p.DeviceOwner, MAC: p.MAC,
-			Asked: []weft.FixedIP{{SubnetID: sn.ID}}, Given: true}
+			Asked: []weft.FixedIP{{SubnetID: sn.ID}}, Given: true, Draw: s.cfg.Draw}
 		for _, ip := range p.FixedIPs {
 			if ip.SubnetID == sn.ID {
 				rq.Old = append(rq.Old, ip)

@@ -76,7 +76,8 @@ func (v *view) routed() bool {
 // request is what decides the addresses of a port on the network. Deferred says
 // that none can be chosen before the port has a host.
 func (s *Service) request(tx *store.Tx, v *view, p *weft.Port, given weft.Given) (rq ipam.Request, deferred bool, err error) {
-	rq = ipam.Request{NetworkID: p.NetworkID, Subnets: v.subnets, Owner: p.DeviceOwner, MAC: p.MAC, Asked: p.FixedIPs, Given: given["fixed_ips"]}
+	rq = ipam.Request{NetworkID: p.NetworkID, Subnets: v.subnets, Owner: p.DeviceOwner, MAC: p.MAC,
+		Asked: p.FixedIPs, Given: given["fixed_ips"], Draw: s.cfg.Draw}
 	switch {
 	case !v.routed():
 		return rq, false, nil

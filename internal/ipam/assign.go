@@ -2,6 +2,7 @@ package ipam
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,7 +20,11 @@ type Request struct {
 	Asked     []weft.FixedIP // an entry may lack its subnet or its address
 	Given     bool           // Asked was given, if only as []
 	Old       []weft.FixedIP // what the port has; none on create
+	Draw      Draw           // nil: by chance
 }
+
+// Draw chooses a number below n: which of the addresses of the pools is tried.
+type Draw func(n uint64) uint64
 
 // routerOwners own ports that take no automatic addresses: a router's interface
 // has the addresses it is told.
@@ -109,7 +114,10 @@ func newAssignment(tx *store.Tx, rq Request) *assignment {
 	for _, old := range rq.Old {
 		a.held[old.IPAddress] = append(a.held[old.IPAddress], old)
 	}
-	a.finder = finder{tx: tx, lowest: rq.Owner == weft.OwnerDHCP, pending: map[weft.FixedIP]bool{}}
+	a.finder = finder{tx: tx, draw: rq.Draw, lowest: rq.Owner == weft.OwnerDHCP, pending: map[weft.FixedIP]bool{}}
+	if a.finder.draw == nil {
+		a.finder.draw = rand.Uint64N
+	}
 	return a
 }
 

@@ -40,7 +40,7 @@ func (s span) at(n uint64) netip.Addr {
 }
 
 // sample is up to guesses different addresses among the first window ones.
-func (s span) sample(window uint64) []netip.Addr {
+func (s span) sample(window uint64, draw Draw) []netip.Addr {
 	if window <= guesses {
 		out := make([]netip.Addr, 0, guesses)
 		for _, n := range rand.Perm(int(window)) {
@@ -50,7 +50,7 @@ func (s span) sample(window uint64) []netip.Addr {
 	}
 	out := make([]netip.Addr, guesses)
 	for i := range out {
-		out[i] = s.at(rand.Uint64N(window))
+		out[i] = s.at(draw(window))
 	}
 	return out
 }
@@ -58,6 +58,7 @@ func (s span) sample(window uint64) []netip.Addr {
 // finder finds free addresses for one port.
 type finder struct {
 	tx      *store.Tx
+	draw    Draw
 	lowest  bool                  // take the lowest free address rather than any
 	pending map[weft.FixedIP]bool // chosen for this port, not in the store yet
 }
@@ -76,14 +77,14 @@ func (f *finder) free(sn *weft.Subnet) (a netip.Addr, ok bool, err error) {
 	}
 	// Most of the time the first guess is right, and one look-up is cheaper than
 	// eight at once.
-	first := s.at(rand.Uint64N(min(firstWindow, s.size)))
+	first := s.at(f.draw(min(firstWindow, s.size)))
 	used, err := taken(f.tx, sn.ID, first)
 	if err != nil || !used && !f.pending[weft.FixedIP{SubnetID: sn.ID, IPAddress: first}] {
 		return first, err == nil, err
 	}
 	for window := uint64(firstWindow); ; window *= growth {
 		w := min(window, s.size)
-		a, ok, err := f.guess(sn, s.sample(w))
+		a, ok, err := f.guess(sn, s.sample(w, f.draw))
 		if err != nil || ok {
 			return a, ok, err
 		}
