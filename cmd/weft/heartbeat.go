@@ -62,7 +62,7 @@ func (h *heartbeat) trim(ctx context.Context) error {
 		return nil
 	}
 	h.trimmed = time.Now()
-	gone, err := h.db.TrimChanges(ctx, h.cfg.LogAge, h.cfg.LogBytes)
+	gone, err := h.db.TrimChanges(ctx, store.Keep{Age: h.cfg.LogAge, Bytes: h.cfg.LogBytes, Unread: h.cfg.LogUnread})
 	if gone.Entries > 0 {
 		h.log.Info("trimmed the change log", "entries", gone.Entries, "bytes", gone.Bytes, "left", h.db.LogBytes())
 	}

@@ -38,6 +38,7 @@ type Config struct {
 	NewPasswords bool          // for the users that clouds.yaml is about; a flag only
 	LogAge       time.Duration // how long the change log goes back
 	LogBytes     int64         // and how much of it is kept
+	LogUnread    int64         // or has to be, because others have still to be told
 	PolicyFile   string        // rules in place of the built-in ones; "" is none
 	TokenTTL     time.Duration
 	FreeFailures int // wrong passwords in a row before the next has to wait; 0 is any number

@@ -73,7 +73,7 @@ func TestDefaults(t *testing.T) {
 	host, _ := os.Hostname()
 	want := Config{
 		StateDir: "/var/lib/weft", Host: host, Listen: netip.MustParseAddr("127.0.0.1"), NetworkPort: 9696, IdentityPort: 5000,
-		LogAge: 7 * 24 * time.Hour, LogBytes: 256 << 20,
+		LogAge: 7 * 24 * time.Hour, LogBytes: 256 << 20, LogUnread: 1 << 30,
 		DatabaseTime: DatabaseTime{Answer: 10 * time.Second, Start: time.Minute},
 		TokenTTL:     time.Hour, FreeFailures: 5, Clients: Clients{Patience: 30 * time.Second, Connections: 1024},
 		ServiceToken: ServiceToken{Roles: []string{"service"}, Required: true},

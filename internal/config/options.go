@@ -122,6 +122,9 @@ replaced.`},
 			`Days that what was changed, by whom, is kept in the database.`},
 		{"database", "change_log_size", "256", read(func(c *Config) *int64 { return &c.LogBytes }, mebibytes),
 			`MiB of documents that are kept of it; the oldest go first.`},
+		{"database", "change_log_unread_size", "1024", read(func(c *Config) *int64 { return &c.LogUnread }, mebibytes),
+			`MiB of it that are kept nevertheless while Nova, or another service that is told
+what changes, does not answer. What is lost beyond that it is told in other ways.`},
 		{"oslo_middleware", "max_request_body_size", "1048576",
 			read(func(c *Config) *int { return &c.MaxBody }, number(114688, 64<<20)),
 			`Bytes of the largest request. Requests that are under way at once take some 64

@@ -383,7 +383,7 @@ func TestStateAfterTrimming(t *testing.T) {
 			}
 		}
 	})
-	if _, err := c.db.TrimChanges(t.Context(), time.Hour, 1); err != nil {
+	if _, err := c.db.TrimChanges(t.Context(), store.Keep{Age: time.Hour, Bytes: 1}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -54,7 +54,7 @@ func (tx *Tx) Head() (int64, error) {
 
 // Changes returns up to limit entries after seq, oldest first.
 func (tx *Tx) Changes(seq int64, limit int) ([]Change, error) {
-	return tx.changes(seq, limit, math.MaxInt)
+	return tx.changes(seq, limit, math.MaxInt, nil)
 }
 
 // manyBytes are those of documents that WaitChanges returns at once.
@@ -62,11 +62,15 @@ const manyBytes = 4 << 20
 
 var errEnough = errors.New("enough")
 
-// changes is Changes that ends early with the entry that exceeds the bytes.
-func (tx *Tx) changes(seq int64, limit, bytes int) ([]Change, error) {
+// changes is Changes that ends early with the entry that exceeds the bytes, and leaves
+// the documents of nouns away that are not asked for; nil is all.
+func (tx *Tx) changes(seq int64, limit, bytes int, nouns []string) ([]Change, error) {
 	var out []Change
-	err := tx.Query(`SELECT seq, at, noun, op, id, project_id, revision, user_id, request_id, before, after
-		FROM changes WHERE seq > ? ORDER BY seq LIMIT ?`, []any{seq, limit}, func(scan func(...any) error) error {
+	first, args := documents("before", nouns)
+	second, more := documents("after", nouns)
+	args = append(append(args, more...), seq, limit)
+	err := tx.Query("SELECT seq, at, noun, op, id, project_id, revision, user_id, request_id, "+first+", "+second+`
+		FROM changes WHERE seq > ? ORDER BY seq LIMIT ?`, args, func(scan func(...any) error) error {
 		var c Change
 		var at int64
 		var before, after string
@@ -93,9 +97,13 @@ func (tx *Tx) changes(seq int64, limit, bytes int) ([]Change, error) {
 // WaitChanges returns entries after seq as soon as there are any, or the error of
 // ctx.
 func (db *DB) WaitChanges(ctx context.Context, seq int64, limit int) ([]Change, error) {
+	return db.waitChanges(ctx, seq, limit, nil)
+}
+
+func (db *DB) waitChanges(ctx context.Context, seq int64, limit int, nouns []string) ([]Change, error) {
 	for {
 		woken := db.head.wait() // before looking, so that nothing falls between
-		out, err := db.Read(ctx, nil).changes(seq, limit, manyBytes)
+		out, err := db.Read(ctx, nil).changes(seq, limit, manyBytes, nouns)
 		if err != nil || len(out) > 0 {
 			return out, err
 		}

@@ -21,6 +21,7 @@ type dialect interface {
 	ddl(text string) string                     // schema text to the engine's types
 	away(err error) bool                        // an error that may pass: clients are to try again
 	comes(err error) bool                       // one that is worth waiting for when the server starts
+	shared() bool                               // by several servers
 	tableNamed() string                         // a query for the name of the table named so
 	// unhurried is a connection of its own for work that takes as long as it takes.
 	unhurried(ctx context.Context, db *DB) (*sql.Conn, error)

@@ -198,6 +198,8 @@ func (*postgresDialect) viewOptions() *sql.TxOptions {
 	return &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
 }
 
+func (*postgresDialect) shared() bool { return true }
+
 // tableNamed asks the table of tables: what looks names up would answer from what the
 // connection knew before it waited for the writer lock.
 func (*postgresDialect) tableNamed() string {

@@ -99,6 +99,8 @@ func (sqliteDialect) comes(err error) bool {
 	return errors.As(err, &said) && (said.Code()&0xff == lib.SQLITE_BUSY || said.Code()&0xff == lib.SQLITE_LOCKED)
 }
 
+func (sqliteDialect) shared() bool { return false }
+
 func (sqliteDialect) tableNamed() string {
 	return "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?"
 }

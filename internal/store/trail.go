@@ -43,12 +43,19 @@ const (
 	trimBytes   = 4 << 20
 )
 
-// TrimChanges forgets the entries of the change log that are older than age, and the
+// Keep is how much of the change log is kept.
+type Keep struct {
+	Age    time.Duration
+	Bytes  int64 // of documents
+	Unread int64 // and of those that a follower has still to read, however old they are
+}
+
+// TrimChanges forgets the entries of the change log that are older than the age, and the
 // oldest of those whose documents have together more than so many bytes; never the
 // newest one, from which the numbers go on. The space is given back.
-func (db *DB) TrimChanges(ctx context.Context, age time.Duration, bytes int64) (Trimmed, error) {
+func (db *DB) TrimChanges(ctx context.Context, want Keep) (Trimmed, error) {
 	db.trail.checked.Store(db.trail.appended.Load())
-	keep, size, err := db.keepFrom(ctx, db.now().Add(-age), bytes)
+	keep, size, err := db.keepFrom(ctx, want)
 	if err != nil {
 		return Trimmed{}, fmt.Errorf("measuring the change log: %w", err)
 	}
@@ -76,14 +83,24 @@ const sized = "OCTET_LENGTH(before) + OCTET_LENGTH(after)"
 
 // keepFrom is the number of the oldest entry to be kept, and how many bytes those have
 // that are.
-func (db *DB) keepFrom(ctx context.Context, since time.Time, bytes int64) (keep, size int64, err error) {
+func (db *DB) keepFrom(ctx context.Context, want Keep) (keep, size int64, err error) {
+	since := db.now().Add(-want.Age).UnixMilli()
+	var read int64
+	err = db.Update(ctx, weft.SystemCaller("trim"), func(tx *Tx) (err error) {
+		read, err = tx.unread(since)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
 	err = db.Read(ctx, nil).Query("SELECT seq, at, "+sized+" FROM changes ORDER BY seq DESC", nil,
 		func(scan func(...any) error) error {
 			var seq, at, n int64
 			if err := scan(&seq, &at, &n); err != nil {
 				return err
 			}
-			if keep != 0 && (size+n > bytes || at < since.UnixMilli()) {
+			needed := seq > read && size+n <= want.Unread
+			if keep != 0 && !needed && (size+n > want.Bytes || at < since) {
 				return errEnough
 			}
 			keep, size = seq, size+n

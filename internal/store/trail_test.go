@@ -46,14 +46,14 @@ func grow(t *testing.T, db *store.DB, n, bytes int) string {
 func TestTrimChanges(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		grow(t, db, 100, 1000)
-		gone, err := db.TrimChanges(t.Context(), time.Hour, 1<<30)
+		gone, err := db.TrimChanges(t.Context(), store.Keep{Age: time.Hour, Bytes: 1 << 30})
 		if err != nil || gone.Entries != 0 || db.LogBytes() < 100*2000 {
 			t.Errorf("nothing to trim: %+v, %v, %d bytes", gone, err, db.LogBytes())
 		}
 		if db.LogGrown() != 0 {
 			t.Errorf("it has grown by %d", db.LogGrown())
 		}
-		gone, err = db.TrimChanges(t.Context(), time.Hour, 50<<10)
+		gone, err = db.TrimChanges(t.Context(), store.Keep{Age: time.Hour, Bytes: 50 << 10})
 		left, _ := db.Read(t.Context(), nil).Changes(0, 1000)
 		if err != nil || gone.Entries+len(left) != 100 || len(left) < 10 || len(left) > 30 || db.LogBytes() > 50<<10 {
 			t.Errorf("by bytes: %+v, %v, %d left, %d bytes", gone, err, len(left), db.LogBytes())
@@ -62,7 +62,7 @@ func TestTrimChanges(t *testing.T) {
 		if left[0].Follows(0) || !left[0].Follows(seq-1) || left[len(left)-1].Seq != 100 {
 			t.Errorf("the first left is %d", seq)
 		}
-		if _, err := db.TrimChanges(t.Context(), -time.Hour, 1); err != nil {
+		if _, err := db.TrimChanges(t.Context(), store.Keep{Age: -time.Hour, Bytes: 1}); err != nil {
 			t.Error(err)
 		}
 		if left, _ = db.Read(t.Context(), nil).Changes(0, 1000); len(left) != 1 || left[0].Seq != 100 {
@@ -116,7 +116,7 @@ func TestSQLiteGivesSpaceBack(t *testing.T) {
 	}
 	grow(t, db, 200, 100<<10)
 	full := size()
-	if _, err := db.TrimChanges(t.Context(), time.Hour, 1<<20); err != nil {
+	if _, err := db.TrimChanges(t.Context(), store.Keep{Age: time.Hour, Bytes: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
