@@ -2,6 +2,7 @@ package ml2
 
 import (
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/placement/tree"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -36,6 +37,23 @@ func (m *Manager) QoSMechanisms() []QoSMechanism {
 	for _, mech := range m.mechanisms {
 		if q, ok := mech.(QoSMechanism); ok {
 			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// PlacedMechanism is a Mechanism whose agents have resource providers in Placement.
+type PlacedMechanism interface {
+	Mechanism
+	Placed() tree.Kind
+}
+
+// Placed are the kinds of agents that have resource providers.
+func (m *Manager) Placed() []tree.Kind {
+	var out []tree.Kind
+	for _, mech := range m.mechanisms {
+		if p, ok := mech.(PlacedMechanism); ok {
+			out = append(out, p.Placed())
 		}
 	}
 	return out

@@ -115,6 +115,40 @@ func (db *DB) waitChanges(ctx context.Context, seq int64, limit int, nouns []str
 	}
 }
 
+// glance is how often at most WaitNoun looks: what comes in bursts is seen once.
+const glance = 250 * time.Millisecond
+
+// WaitNoun returns, as soon as there is an entry about a noun after seq, a number that
+// is not less than its; or the error of ctx. It is for who then looks at all there is.
+func (db *DB) WaitNoun(ctx context.Context, noun string, seq int64) (int64, error) {
+	for {
+		woken := db.head.wait()
+		tx := db.Read(ctx, nil)
+		head, err := tx.Head()
+		if err != nil {
+			return seq, err
+		}
+		found, err := tx.Exists("SELECT 1 FROM changes WHERE seq > ? AND seq <= ? AND noun = ?", seq, head, noun)
+		if err != nil || found {
+			return head, err
+		}
+		seq = head
+		for _, c := range []<-chan struct{}{woken, after(glance)} {
+			select {
+			case <-c:
+			case <-ctx.Done():
+				return seq, ctx.Err()
+			}
+		}
+	}
+}
+
+func after(d time.Duration) <-chan struct{} {
+	c := make(chan struct{})
+	time.AfterFunc(d, func() { close(c) })
+	return c
+}
+
 // A reader that finds the entry after its position gone, because the log was trimmed
 // meanwhile, sees it by the numbers: Follows is false of the first that there is.
 

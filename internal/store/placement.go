@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/json"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -40,7 +39,7 @@ func renderRequest(text []byte) []byte {
 		return none
 	}
 	slices.SortFunc(in.Rules, func(a, b weft.QoSRule) int { return strings.Compare(a.ID, b.ID) })
-	vnic := trait("VNIC_TYPE_", in.Port.VNICType)
+	vnic := weft.VNICTypeTrait(in.Port.VNICType)
 	var groups []requestGroup
 	add := func(ruleType string, required ...string) {
 		if g := groupOf(in.Port.ID, ruleType, in.Rules, required); g != nil {
@@ -48,7 +47,7 @@ func renderRequest(text []byte) []byte {
 		}
 	}
 	if s := in.Network.AllSegments(); len(s) > 0 && s[0].PhysicalNetwork != "" {
-		add(weft.QoSMinimumBandwidth, trait("PHYSNET_", string(s[0].PhysicalNetwork)), vnic)
+		add(weft.QoSMinimumBandwidth, weft.PhysnetTrait(string(s[0].PhysicalNetwork)), vnic)
 	}
 	add(weft.QoSMinimumPacketRate, vnic)
 	if len(groups) == 0 {
@@ -65,42 +64,30 @@ func renderRequest(text []byte) []byte {
 	return out
 }
 
-// groupOf is what the rules of a type ask for a port, or nil. As in Neutron its id
-// follows from the port and the rules, so that it is the same whenever it is asked.
+// groupOf is what the rules of a type ask for a port, or nil.
 func groupOf(port, ruleType string, rules []weft.QoSRule, required []string) *requestGroup {
 	g := &requestGroup{Required: required, Resources: map[string]int64{}}
 	var ids []string
 	for _, r := range rules {
 		if r.Type == ruleType {
 			ids = append(ids, r.ID)
-			g.Resources[resourceClass(&r)] = r.MinKbps + r.MinKpps
+			class, amount := r.Resource()
+			g.Resources[class] = amount
 		}
 	}
-	namespace, err := uuid.Parse(port)
-	if err != nil || len(ids) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
-	g.ID = uuid.NewSHA1(namespace, []byte(strings.Join(ids, ":"))).String()
+	g.ID = RequestGroup(port, ids)
 	return g
 }
 
-// resourceClass is Placement's name for what a rule with a minimum asks for.
-func resourceClass(r *weft.QoSRule) string {
-	name, unit := "NET_BW", "_KILOBIT_PER_SEC"
-	if r.Type == weft.QoSMinimumPacketRate {
-		name, unit = "NET_PACKET_RATE", "_KILOPACKET_PER_SEC"
+// RequestGroup is the id of what rules of one type, by their ids in order, ask for a
+// port. As in Neutron it follows from them, so that it is the same whenever it is asked.
+func RequestGroup(port string, rules []string) string {
+	namespace, err := uuid.Parse(port)
+	if err != nil {
+		return "" // no port has such an id
 	}
-	switch r.Direction {
-	case weft.Ingress:
-		name += "_IGR"
-	case weft.Egress:
-		name += "_EGR"
-	}
-	return name + unit
-}
-
-var notInTraits = regexp.MustCompile(`[^0-9A-Z]+`)
-
-func trait(prefix, name string) string {
-	return "CUSTOM_" + notInTraits.ReplaceAllString(strings.ToUpper(prefix+name), "_")
+	return uuid.NewSHA1(namespace, []byte(strings.Join(rules, ":"))).String()
 }

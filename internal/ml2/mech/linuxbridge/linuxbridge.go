@@ -6,8 +6,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/ml2"
+	"github.com/weftnet/weft/internal/placement/tree"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -25,7 +28,15 @@ func (driver) QoS() ml2.QoS {
 	return ml2.QoS{Rules: weft.QoSRuleTypes(), VIFTypes: []string{weft.VIFBridge}, VNICTypes: []string{"normal"}}
 }
 
-// Bind implements ml2.Mechanism.
+// kind has a namespace of weft's own: Neutron's driver for bridges has no providers.
+var kind = tree.Kind{AgentType: weft.AgentLinuxBridge, Namespace: uuid.MustParse("5d62a7b3-7ad0-4f2c-8c86-6d0a6f0d1be4"),
+	VNICTypes: []string{"normal"}}
+
+// Placed implements ml2.PlacedMechanism.
+func (driver) Placed() tree.Kind { return kind }
+
+// Bind implements ml2.Mechanism. A port that Placement has given something of a
+// provider binds where that provider is, and to its physical network.
 func (d driver) Bind(tx *store.Tx, p *weft.Port, segment weft.Provider) (*ml2.Binding, error) {
 	if p.VNICType != "normal" && p.VNICType != "" {
 		return nil, nil
@@ -34,6 +45,9 @@ func (d driver) Bind(tx *store.Tx, p *weft.Port, segment weft.Provider) (*ml2.Bi
 	agent, err := store.Agents.First(tx, store.Eq("agent_type", weft.AgentLinuxBridge), store.Eq("host", p.HostID), store.Where("t.heartbeat > ?", alive))
 	if err != nil || agent == nil || !carries(agent.Configurations, segment) {
 		return nil, err
+	}
+	if !kind.Gives(agent.Configurations, p.Allocation(), string(segment.PhysicalNetwork)) {
+		return nil, nil
 	}
 	return &ml2.Binding{VIFType: weft.VIFBridge, Details: map[string]any{"port_filter": true, "connectivity": "l2"}}, nil
 }
