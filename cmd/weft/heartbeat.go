@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +24,7 @@ type heartbeat struct {
 	place   func(*store.Tx) error         // gives routers without a host one; for when an agent has come up
 	watch   func(*store.Tx) error         // moves what dead agents leave behind
 	rebind  func(*store.Tx, string) error // tries bindings again that failed for want of an agent
+	offer   map[string]any                // what of this host Placement may give away, as its agent reports it
 	started string
 	trimmed time.Time
 	known   string // started, once the server has reacted to it
@@ -115,9 +118,20 @@ func (h *heartbeat) renew(tx *store.Tx, want weft.Agent) (up bool, err error) {
 	}
 	last, err := time.Parse(time.DateTime, have.Heartbeat)
 	up = err != nil || tx.Now().Sub(last) >= h.cfg.AgentDownTime
+	begins := have.StartedAt != want.StartedAt || differ(have.Configurations, want.Configurations)
 	have.StartedAt, have.Heartbeat, have.Configurations = want.StartedAt, want.Heartbeat, want.Configurations
 	have.AvailabilityZone = want.AvailabilityZone
+	if begins { // what it reports may be something else, which others want to know
+		return up, store.Agents.Update(tx, have)
+	}
 	return up, store.Agents.Rewrite(tx, have)
+}
+
+// differ reports whether two configurations are not the same once they are stored.
+func differ(a, b map[string]any) bool {
+	x, errX := store.Encode(a)
+	y, errY := store.Encode(b)
+	return errX != nil || errY != nil || !bytes.Equal(x, y)
 }
 
 // own are the agents that this process is.
@@ -133,9 +147,11 @@ func (h *heartbeat) own() []weft.Agent {
 		a.AvailabilityZone = weft.ID(h.cfg.AvailabilityZone)
 		return a
 	}
+	bridge := map[string]any{"interface_mappings": mappings, "bridge_mappings": map[string]any{},
+		"tunnel_types": []any{"vxlan"}, "tunneling_ip": vtep, "l2_population": true}
+	maps.Copy(bridge, h.offer)
 	return []weft.Agent{
-		{AgentType: weft.AgentLinuxBridge, Binary: "neutron-linuxbridge-agent", Topic: "N/A", Configurations: map[string]any{
-			"interface_mappings": mappings, "bridge_mappings": map[string]any{}, "tunnel_types": []any{"vxlan"}, "tunneling_ip": vtep, "l2_population": true}},
+		{AgentType: weft.AgentLinuxBridge, Binary: "neutron-linuxbridge-agent", Topic: "N/A", Configurations: bridge},
 		zoned(weft.Agent{AgentType: weft.AgentDHCP, Binary: "neutron-dhcp-agent", Topic: "dhcp_agent", Configurations: map[string]any{"dhcp_driver": "weft"}}),
 		zoned(weft.Agent{AgentType: weft.AgentL3, Binary: "neutron-l3-agent", Topic: "l3_agent", Configurations: map[string]any{"agent_mode": weft.ModeDVRSNAT, "handle_internal_only_routers": true}}),
 		{AgentType: weft.AgentMetadata, Binary: "neutron-metadata-agent", Topic: "N/A", Configurations: map[string]any{}},

@@ -28,6 +28,7 @@ import (
 	"github.com/weftnet/weft/internal/feed"
 	"github.com/weftnet/weft/internal/host"
 	"github.com/weftnet/weft/internal/identity"
+	"github.com/weftnet/weft/internal/placement"
 	"github.com/weftnet/weft/internal/serve"
 	"github.com/weftnet/weft/internal/store"
 )
@@ -55,6 +56,7 @@ type machine struct {
 	door      *serve.Door
 	agent     *agent.Agent // nil: the APIs only
 	beat      *heartbeat
+	placement *placement.Syncer // nil: there is no Placement
 	closers   []func()
 	authURL   string
 	bodies    *body.Reader // of all APIs
@@ -70,15 +72,20 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 		return nil, err
 	}
 	m.cfg.Physnets = interfaces(cfg)
-	c := newCloud(m.cfg)
+	parts := drivers(m.cfg)
+	c := newCloud(m.cfg, parts)
 	if err := c.Prepare(ctx, db); err != nil {
 		return nil, err
 	}
-	var err error
+	err := m.place(c, parts)
+	if err != nil {
+		return nil, err
+	}
 	if m.network, err = networkAPI(cfg, log, db, c, m.gate.Admit, m.authURL, m.bodies); err != nil {
 		return nil, err
 	}
-	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, agents: withAgent, place: c.L3.PlaceRouters, watch: c.Watch, rebind: c.Core.RetryBindings}
+	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, agents: withAgent, place: c.L3.PlaceRouters, watch: c.Watch, rebind: c.Core.RetryBindings,
+		offer: resources(m.cfg, hypervisor(ctx, m.cfg))}
 	if err := m.beat.beat(ctx); err != nil {
 		return nil, fmt.Errorf("registering the agents: %w", err)
 	}

@@ -11,12 +11,13 @@ import (
 	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/core"
 	"github.com/weftnet/weft/internal/l3"
+	"github.com/weftnet/weft/internal/ml2"
 	"github.com/weftnet/weft/internal/policy"
 	"github.com/weftnet/weft/internal/store"
 )
 
 // newCloud is the services as configured.
-func newCloud(cfg config.Config) *cloud.Cloud {
+func newCloud(cfg config.Config, parts *ml2.Manager) *cloud.Cloud {
 	return cloud.New(cloud.Config{
 		Core: core.Config{BaseMAC: cfg.BaseMAC, DNSDomain: cfg.DNSDomain, MaxDNSServers: cfg.MaxDNSServers,
 			MaxHostRoutes: cfg.MaxHostRoutes, MaxAddressPairs: cfg.MaxAddressPairs,
@@ -24,7 +25,7 @@ func newCloud(cfg config.Config) *cloud.Cloud {
 		L3:            l3.Config{Failover: cfg.Schedule.L3Failover, Distributed: cfg.Schedule.Distributed, HA: cfg.Schedule.HA, HAAgents: cfg.Schedule.HAAgents},
 		Quotas:        cfg.Quotas,
 		AgentDownTime: cfg.AgentDownTime,
-	}, drivers(cfg))
+	}, parts)
 }
 
 // admission says who sends a request.

@@ -14,6 +14,9 @@ func (m *machine) tasks() []run.Task {
 		always("identity", m.follow),
 		always("heartbeat", m.beat.run),
 	}
+	if m.placement != nil {
+		tasks = append(tasks, always("placement", m.placement.Run))
+	}
 	if m.agent != nil {
 		tasks = append(tasks, always("agent", m.agent.Run))
 	}

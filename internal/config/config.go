@@ -46,8 +46,10 @@ type Config struct {
 	Keystone     Keystone
 	ServiceToken ServiceToken
 	Nova         Nova
+	Placement    Placement
 	Physnets     map[string]string // physical network -> interface
 	WaitForLinks bool              // for the interfaces of Physnets, if they are not there
+	Resources    Resources
 
 	BaseMAC          weft.MAC // the first three octets of generated addresses, four if the fourth is not 0
 	DNSDomain        string   // with the dot at its end
@@ -128,6 +130,12 @@ type Nova struct {
 	Statuses bool          // of ports
 	Data     bool          // addresses and what else changes
 	Interval time.Duration // between two messages
+}
+
+// Placement is who has servers' bandwidth scheduled.
+type Placement struct {
+	Peer
+	Audit time.Duration // how often what it has is looked at again
 }
 
 // ServiceToken is what makes a token one of a service.
@@ -280,8 +288,10 @@ func (c Config) Validate() error {
 	if k := c.Keystone; k.URL != "" && (k.Username == "" || k.Password == "" || k.Project == "") {
 		refuse("with a url, [identity] needs username, password and project_name")
 	}
-	if err := c.Nova.check("nova"); err != nil {
-		errs = append(errs, err)
+	for _, err := range []error{c.Nova.check("nova"), c.Placement.check("placement"), c.checkResources()} {
+		if err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if c.Keystone.URL == "" && c.NetworkPort == c.IdentityPort && c.NetworkPort != 0 {
 		refuse("the Networking API and the identity API cannot both have port %d", c.NetworkPort)

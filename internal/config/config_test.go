@@ -81,9 +81,15 @@ func TestDefaults(t *testing.T) {
 			Timeout: 10 * time.Second, CacheTime: 5 * time.Minute, Recheck: 10 * time.Second},
 		Nova: Nova{Statuses: true, Data: true, Interval: 2 * time.Second, Peer: Peer{UserDomain: "Default", Project: "service",
 			ProjectDomain: "Default", Interfaces: []string{"public"}, Timeout: 30 * time.Second}},
+		Placement: Placement{Audit: 10 * time.Minute, Peer: Peer{UserDomain: "Default", Project: "service",
+			ProjectDomain: "Default", Interfaces: []string{"public"}, Timeout: 30 * time.Second}},
 		Physnets: map[string]string{},
-		DHCP:     DHCP{Lease: 24 * time.Hour},
-		BaseMAC:  weft.MAC{0xfa, 0x16, 0x3e}, DNSDomain: "openstacklocal.", AvailabilityZone: "nova", AgentDownTime: 75 * time.Second,
+		Resources: Resources{Bandwidths: map[string]Amount{}, Hypervisors: map[string]string{}, Rates: map[string]Amount{},
+			DirectedRates:     map[string]Amount{},
+			BandwidthDefaults: Inventory{"allocation_ratio": 1, "min_unit": 1, "step_size": 1, "reserved": 0},
+			RateDefaults:      Inventory{"allocation_ratio": 1, "min_unit": 1, "step_size": 1, "reserved": 0}},
+		DHCP:    DHCP{Lease: 24 * time.Hour},
+		BaseMAC: weft.MAC{0xfa, 0x16, 0x3e}, DNSDomain: "openstacklocal.", AvailabilityZone: "nova", AgentDownTime: 75 * time.Second,
 		MaxBody: 1 << 20, MaxBulk: 1000, MaxDNSServers: 5, MaxHostRoutes: 20, MaxAddressPairs: 10,
 		ML2: ML2{TenantTypes: []string{"vxlan"}, FlatNetworks: []string{"*"}, VLANs: map[string][]Range{}, VNIs: []Range{{1, 65536}},
 			GREs: []Range{{1, 65536}}, GeneveVNIs: []Range{{1, 65536}}, GeneveHeader: 30, GlobalMTU: 1500, PhysnetMTUs: map[string]int{}},
@@ -177,6 +183,11 @@ endpoint_override = http://nova:8774/v2.1/
 cafile = /etc/ssl/ours.pem
 insecure = yes
 timeout = 5
+[placement]
+auth_url = http://keystone/identity
+username = neutron
+password = hush
+audit_interval = 60
 [oslo_policy]
 policy_file = policy.yaml
 [ml2]
@@ -194,6 +205,11 @@ network_vlan_ranges = physnet1:100:199, physnet1:300:399,
 vni_ranges = 10:10, 1000:16777215
 [linux_bridge]
 physical_interface_mappings = provider:eth1 , physnet1:bond0.7
+resource_provider_bandwidths = eth1:1000:, bond0.7
+resource_provider_hypervisors = bond0.7:second
+resource_provider_default_hypervisor = host7.example.org
+resource_provider_packet_processing_with_direction = :10:20
+resource_provider_inventory_defaults = allocation_ratio:1.5, reserved:10
 [vxlan]
 local_ip = 2001:db8::1
 udp_dstport = 4789
@@ -229,6 +245,13 @@ metadata_proxy_shared_secret = "s3 cret"
 	want.ML2.VLANs = map[string][]Range{"physnet1": {{100, 199}, {300, 399}}, "physnet2": nil}
 	want.ML2.VNIs = []Range{{10, 10}, {1000, 1<<24 - 1}}
 	want.Physnets = map[string]string{"provider": "eth1", "physnet1": "bond0.7"}
+	ten, twenty, thousand := int64(10), int64(20), int64(1000)
+	want.Resources.Bandwidths = map[string]Amount{"eth1": {Egress: &thousand}, "bond0.7": {}}
+	want.Resources.Hypervisors, want.Resources.Hypervisor = map[string]string{"bond0.7": "second"}, "host7.example.org"
+	want.Resources.DirectedRates = map[string]Amount{"": {Egress: &ten, Ingress: &twenty}}
+	want.Resources.BandwidthDefaults = Inventory{"allocation_ratio": 1.5, "reserved": 10}
+	want.Placement.Peer.AuthURL, want.Placement.Username, want.Placement.Password = "http://keystone/identity", "neutron", "hush"
+	want.Placement.Audit = time.Minute
 	want.VXLAN = VXLAN{LocalIP: netip.MustParseAddr("2001:db8::1"), Port: 4789, ARPResponder: true}
 	want.Quotas["network"], want.Quotas["trunk"], want.Quotas["subnetpool"] = -1, 3, 7
 	want.Metadata = Metadata{NovaURL: "http://controller:8775", Secret: "s3 cret"}
@@ -279,17 +302,26 @@ func TestRefusals(t *testing.T) {
 		"[ml2_type_vlan]\nnetwork_vlan_ranges = p:1:5000": "p: the range 1:5000 is not within 1:4094",
 		"[ml2_type_vlan]\nnetwork_vlan_ranges = :1:5":     "no physical network",
 		"[linux_bridge]\nphysical_interface_mappings = a": "NAME:VALUE",
-		"[linux_bridge]\nphysical_interface_mappings = a:averyveryverylongname":         "cannot be the name of an interface",
-		"[linux_bridge]\nphysical_interface_mappings = a:eth0,a:eth1":                   "a is listed twice",
-		"[vxlan]\nlocal_ip = 2001:db8::1":                                               "not of overlay_ip_version",
-		"[vxlan]\nudp_dstport = 0":                                                      "not within 1",
-		"[vxlan]\narp_responder = maybe":                                                "neither true nor false",
-		"[quotas]\nquota_port = -2":                                                     "-2 is not within -1",
-		"[agent]\navailability_zone =":                                                  "availability zone",
-		"[metadata]\nnova_metadata_url = nova:8775":                                     "not the URL of a web server",
-		"[nova]\nauth_url = http://k\npassword = secret":                                "[nova] needs username",
-		"[nova]\nauth_type = none":                                                      "none of password",
-		"[nova]\nauth_url = http://k\nusername = n\npassword = secret\nendpoint_type =": "needs an endpoint_type",
+		"[linux_bridge]\nphysical_interface_mappings = a:averyveryverylongname":                                                                 "cannot be the name of an interface",
+		"[linux_bridge]\nphysical_interface_mappings = a:eth0,a:eth1":                                                                           "a is listed twice",
+		"[linux_bridge]\nresource_provider_bandwidths = eth1:1":                                                                                 "does not have 3 values",
+		"[linux_bridge]\nresource_provider_bandwidths = eth1:1:-2":                                                                              "is not an amount",
+		"[linux_bridge]\nresource_provider_bandwidths = eth1:1:2,eth1:1:3":                                                                      "listed twice",
+		"[linux_bridge]\nresource_provider_inventory_defaults = total:1":                                                                        "is none of allocation_ratio",
+		"[linux_bridge]\nresource_provider_inventory_defaults = reserved:0.5":                                                                   "whole number",
+		"[linux_bridge]\nresource_provider_inventory_defaults = reserved:x":                                                                     "is not a number",
+		"[linux_bridge]\nphysical_interface_mappings = a:b\nresource_provider_bandwidths = c:1:1":                                               "c is missing from",
+		"[linux_bridge]\nresource_provider_packet_processing_with_direction = :1:1\nresource_provider_packet_processing_without_direction = :1": "exclude each other",
+		"[placement]\nauth_url = http://k":                                                                                                      "[placement] needs username",
+		"[vxlan]\nlocal_ip = 2001:db8::1":                                                                                                       "not of overlay_ip_version",
+		"[vxlan]\nudp_dstport = 0":                                                                                                              "not within 1",
+		"[vxlan]\narp_responder = maybe":                                                                                                        "neither true nor false",
+		"[quotas]\nquota_port = -2":                                                                                                             "-2 is not within -1",
+		"[agent]\navailability_zone =":                                                                                                          "availability zone",
+		"[metadata]\nnova_metadata_url = nova:8775":                                                                                             "not the URL of a web server",
+		"[nova]\nauth_url = http://k\npassword = secret":                                                                                        "[nova] needs username",
+		"[nova]\nauth_type = none":                                                                                                              "none of password",
+		"[nova]\nauth_url = http://k\nusername = n\npassword = secret\nendpoint_type =":                                                         "needs an endpoint_type",
 	} {
 		_, err := load(t, text)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "weft.conf: ") {

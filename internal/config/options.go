@@ -24,7 +24,8 @@ func (o option) name() string { return "[" + o.section + "] " + o.key }
 // options is all there are, in the order of the reference file.
 func options() []option {
 	return slices.Concat(general(), apis(), identity(),
-		peer("nova", "Nova", func(c *Config) *Peer { return &c.Nova.Peer }), networks(), hosts(), quotas())
+		peer("nova", "Nova", func(c *Config) *Peer { return &c.Nova.Peer }),
+		peer("placement", "Placement", func(c *Config) *Peer { return &c.Placement.Peer }), audits(), networks(), hosts(), quotas())
 }
 
 func general() []option {
@@ -226,6 +227,12 @@ for administrators only.`},
 	}
 }
 
+func audits() []option {
+	return []option{{"placement", "audit_interval", "600", read(func(c *Config) *time.Duration { return &c.Placement.Audit }, duration),
+		`Seconds after which what Placement has is looked at again, although nothing of ours
+has changed.`}}
+}
+
 func networkType(s string) (string, error) {
 	words := map[string]string{}
 	for _, t := range []string{weft.TypeLocal, weft.TypeFlat, weft.TypeVLAN, weft.TypeVXLAN, weft.TypeGRE, weft.TypeGeneve} {
@@ -235,7 +242,7 @@ func networkType(s string) (string, error) {
 }
 
 func hosts() []option {
-	return []option{
+	return slices.Concat([]option{
 		{"agent", "availability_zone", "nova", read(func(c *Config) *string { return &c.AvailabilityZone }, zone),
 			`Availability zone of this host.`},
 		{"linux_bridge", "physical_interface_mappings", "", read(func(c *Config) *map[string]string { return &c.Physnets }, mapping(device)),
@@ -243,6 +250,7 @@ func hosts() []option {
 		{"linux_bridge", "wait_for_interfaces", "false", read(func(c *Config) *bool { return &c.WaitForLinks }, boolean),
 			`Whether weft starts without those interfaces and waits for them. Otherwise one
 that is not there is an error.`},
+	}, resources(), []option{
 		{"vxlan", "local_ip", "", read(func(c *Config) *netip.Addr { return &c.VXLAN.LocalIP }, orNone(address)),
 			`This host's address for tunnels. Empty: the kernel chooses.`},
 		{"vxlan", "udp_dstport", "8472", read(func(c *Config) *uint16 { return &c.VXLAN.Port }, udpPort),
@@ -250,7 +258,7 @@ that is not there is an error.`},
 		{"vxlan", "arp_responder", "false", read(func(c *Config) *bool { return &c.VXLAN.ARPResponder }, boolean),
 			`Whether this host answers ARP for the ports of others. Then allowed address
 pairs cannot move from host to host.`},
-	}
+	})
 }
 
 // quotas has a row for each limited resource. The limit of default_quota is kept
