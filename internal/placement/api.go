@@ -3,7 +3,7 @@
 // tree for every agent, and an API moves what an instance has been given of them when
 // the QoS policy of one of its ports changes.
 //
-// Nothing here is called while a transaction is open: see docs/decisions/0011.
+// Nothing here is called while a transaction is open: see docs/decisions/0013.
 package placement
 
 import (
