@@ -219,8 +219,12 @@ func (b *bench) firstPackets(ctx context.Context) error {
 	if err := b.plugOnNew(ctx, "first", "10.8.0.0/24", "in a new cloud", aim{38, 1900}); err != nil {
 		return err
 	}
+	cloud, err := b.server.cloud()
+	if err != nil {
+		return err
+	}
 	for i, id := range b.plugs {
-		if err := plug.Detach(ctx, plug.Spec{PortID: id, Namespace: fmt.Sprint("bench-first", i)}); err != nil {
+		if err := plug.Detach(ctx, plug.Spec{Cloud: cloud, PortID: id, Namespace: fmt.Sprint("bench-first", i)}); err != nil {
 			return err
 		}
 		if _, err := b.server.send("DELETE", "ports/"+id, nil); err != nil {
@@ -282,7 +286,11 @@ func (b *bench) plugged(ctx context.Context, network, ns string) (active, leased
 	}
 	p := made1.Port
 	b.plugs = append(b.plugs, p.ID)
-	if err := plug.Attach(ctx, plug.Spec{PortID: p.ID, MAC: p.MAC, MTU: 1450, Namespace: ns}); err != nil {
+	cloud, err := b.server.cloud()
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := plug.Attach(ctx, plug.Spec{Cloud: cloud, PortID: p.ID, MAC: p.MAC, MTU: 1450, Namespace: ns}); err != nil {
 		return 0, 0, err
 	}
 	for p.Status != weft.StatusActive {

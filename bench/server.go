@@ -74,6 +74,16 @@ func (s *server) authenticate(ctx context.Context) error {
 	return err
 }
 
+// cloud is the id of the server's cloud: what is plugged into its ports is marked with it.
+func (s *server) cloud() (string, error) {
+	var lock struct{ Cloud string }
+	data, err := os.ReadFile(filepath.Join(s.dir, "lock"))
+	if err == nil {
+		err = json.NewDecoder(bytes.NewReader(data)).Decode(&lock)
+	}
+	return lock.Cloud, err
+}
+
 type token struct{ id, project string }
 
 func (s *server) login(user, password, project string) (token, error) {

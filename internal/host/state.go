@@ -7,6 +7,7 @@ package host
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/weftnet/weft"
 )
@@ -116,6 +117,9 @@ type Port struct {
 	Tag          uint16        // the VLAN id it has there
 	Revision     int64         // of the port, echoed in the Report
 }
+
+// OfInstance reports whether Nova, or who stands in for it, made the port's tap.
+func (p *Port) OfInstance() bool { return strings.HasPrefix(p.DeviceOwner, "compute:") }
 
 // QoS is what of a QoS policy a host realises.
 type QoS struct {

@@ -50,6 +50,11 @@ func baseChains() []nft.Chain {
 			{nft.InSet("nohost", nft.IIF), nft.Drop},
 			{fromPort, nft.Jump("egress")}, clearMark}},
 		{Name: "forward", Hook: hook(nftables.ChainHookForward, atFilter), Rules: []nft.Rule{
+			// A tap that its maker puts on a bridge before we know whose port it is.
+			{nft.IIF.IfPrefix("tap"), nft.NotInSet("taps", nft.IIF), nft.InSet("taps", nft.OIF), nft.Drop},
+			{nft.IIF.IfPrefix("tap"), nft.NotInSet("taps", nft.IIF), nft.InSet("uplinks", nft.OIF), nft.Drop},
+			{nft.OIF.IfPrefix("tap"), nft.NotInSet("taps", nft.OIF), nft.InSet("taps", nft.IIF), nft.Drop},
+			{nft.OIF.IfPrefix("tap"), nft.NotInSet("taps", nft.OIF), nft.InSet("uplinks", nft.IIF), nft.Drop},
 			{fromPort, nft.Jump("egress")},
 			{toPort, nft.Jump("ingress")}}},
 		{Name: "post", Hook: hook(nftables.ChainHookPostrouting, beforeLeaving), Rules: []nft.Rule{clearMark}},

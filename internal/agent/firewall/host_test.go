@@ -44,3 +44,29 @@ func TestHostIsNotOnTenantsNetworks(t *testing.T) {
 		}
 	}
 }
+
+// A tap that somebody has put on a bridge of ours passes nothing before it is known
+// whose port it is.
+func TestTapOfNobody(t *testing.T) {
+	w := newWorld(t, "net00000-0000")
+	a, b := w.vm("a", "net00000-0000", "10.0.0.1", 1, "all"), w.vm("b", "net00000-0000", "10.0.0.2", 2, "all")
+	c := w.vm("c", "net00000-0000", "10.0.0.3", 3, "all")
+	b.port.PortSecurity = false
+	all := host.Group{ID: "all", Stateful: true, Rules: append(anyEgress(),
+		host.Rule{ID: "i", Ingress: true, Protocol: -1, Min: -1, Max: -1})}
+	delete(w.vms, "a")
+	w.converge(all)
+	a.send(a.udp(b, 1, 2, "from-nobody"))
+	if c.sawBeforeControl(b, "from-nobody") {
+		t.Error("a packet from it passes")
+	}
+	b.send(b.udp(a, 1, 2, "to-nobody"))
+	w.vms["a"] = a
+	w.converge(all)
+	if b.sawBeforeControl(a, "to-nobody") {
+		t.Error("a packet to it passes")
+	}
+	if !a.arrives(b, a.udp(b, 1, 2, "from-a"), "from-a") || !b.arrives(a, b.udp(a, 1, 2, "to-a"), "to-a") {
+		t.Error("once known it passes nothing")
+	}
+}

@@ -78,6 +78,11 @@ func planFilter(s *host.State, at site) nft.Table {
 	for _, d := range taps(s) {
 		f.taps.add(nft.Name(d.name))
 	}
+	for i := range s.Networks {
+		if name := uplink(s.Networks[i].Segment, at.physnets); name != "" {
+			f.uplinks.add(nft.Name(name))
+		}
+	}
 	stateless, macs := statelessGroups(s), map[string][]weft.MAC{} // by network
 	for i := range s.Ports {
 		p := &s.Ports[i]
@@ -102,7 +107,7 @@ func planFilter(s *host.State, at site) nft.Table {
 	t.Chains = append(t.Chains, f.arp, f.nd, f.ip4, f.ip6, egress(), ingress())
 	t.Chains = append(t.Chains, f.combo...)
 	for _, s := range []*set{
-		&f.taps, &f.askers, &f.zones, &f.tohost, &f.tostateless, &f.nohost, &f.filtered, &f.stateful, &f.stateless,
+		&f.uplinks, &f.taps, &f.askers, &f.zones, &f.tohost, &f.tostateless, &f.nohost, &f.filtered, &f.stateful, &f.stateless,
 		&f.macs, &f.macOnly, &f.senders4, &f.senders6, &f.out, &f.in,
 	} {
 		t.Sets = append(t.Sets, s.Set)
@@ -131,8 +136,8 @@ type filter struct {
 	state    *host.State
 	compiler *compiler
 
-	taps, askers, zones, tohost, tostateless, nohost, filtered, stateful, stateless set
-	macs, macOnly, senders4, senders6, out, in                                      set
+	uplinks, taps, askers, zones, tohost, tostateless, nohost, filtered, stateful, stateless set
+	macs, macOnly, senders4, senders6, out, in                                               set
 
 	arp, nd, ip4, ip6 nft.Chain // senders that are prefixes
 
@@ -144,6 +149,7 @@ type filter struct {
 func newFilter(s *host.State) *filter {
 	return &filter{
 		state: s, compiler: newCompiler(s), combos: map[string][]string{},
+		uplinks:     newSet("uplinks", nft.IfName),
 		taps:        newSet("taps", nft.IfName),
 		askers:      newSet("askers", nft.IfName, nft.Ether, nft.IPv4),
 		zones:       newMap("zones", &lookupMark),

@@ -9,7 +9,8 @@
 //
 // Bridges, VXLAN and VLAN devices carry the alias "weft:network:ID", the VLAN
 // devices that are the taps of trunks' subports "weft:subport:ID"; nothing else is
-// ever deleted. All other taps are made by others (`weft plug`, Nova) and only put
-// on their bridge and taken off it. A physical interface gives its IPv4 addresses and
+// ever deleted. All other taps are made by others. Who makes one for an instance (Nova,
+// by libvirt) puts it on the bridge too, as Neutron has it, and we wait for that; the
+// rest, and what `weft plug` makes, is put on its bridge here. A physical interface gives its IPv4 addresses and
 // routes to the bridge while it is a port of it, and has them back afterwards.
 package l2

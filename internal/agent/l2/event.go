@@ -58,7 +58,7 @@ func (a *Agent) settlePorts(s *host.State, reasons map[string]string) {
 }
 
 // Concerns reports whether an event says something new to us: a device of a
-// network or port that is not as Wire left it, or a stranger on a bridge.
+// network or port that is not as Wire left it, or a stranger that is up on a bridge.
 func (a *Agent) Concerns(e link.Event) bool {
 	want, known := a.settled[e.Name]
 	switch {
@@ -72,7 +72,7 @@ func (a *Agent) Concerns(e link.Event) bool {
 	case a.waiting && (e.Deleted || e.Master == 0):
 		return true
 	case strings.HasPrefix(e.Name, "tap"):
-		return !e.Deleted && e.Master != 0
+		return !e.Deleted && e.Up && e.Master != 0
 	}
 	m, ok := mark.Parse(e.Alias)
 	return ok && m.Kind == mark.Network || isPhysical(&a.cfg, link.Link{Name: e.Name})

@@ -228,6 +228,66 @@ func TestFirewallHoldsBack(t *testing.T) {
 	}
 }
 
+// libvirt makes a bridge's port of a tap it has just made: os-vif may have made the
+// bridge before weft knew of the network, and libvirt may make the tap anew by the same
+// name between two passes.
+func TestTapsOfInstances(t *testing.T) {
+	b := newBench(t)
+	port := host.Port{ID: port1, NetworkID: netA, AdminUp: true, DeviceOwner: "compute:nova"}
+	empty, s := state([]host.Network{vxlanNet(netA, 10)}), state([]host.Network{vxlanNet(netA, 10)}, port)
+	br, err := b.h.Create(host.BridgeName(netA), link.Bridge{}, link.Up(true)) // as os-vif
+	b.check(err)
+	libvirt := func() {
+		l, err := b.h.Create(host.TapName(port1), link.Veth{Peer: "vm"})
+		b.check(err)
+		b.check(b.h.Set(l.Index, link.Master(br.Index)))
+		b.check(b.h.Set(l.Index, link.Up(true)))
+	}
+	libvirt()
+	a := b.agent()
+	b.check(a.Prepare(b.Context(), s, true))
+	if l := b.indexes()[host.TapName(port1)]; l.Up || l.Master != br.Index {
+		t.Errorf("before there are rules: %+v", l)
+	}
+	right := func(what string, want *host.State) {
+		t.Helper()
+		if got := b.converge(a, want); got[port1] != "" {
+			t.Errorf("%s: %v", what, got)
+		}
+		if l := b.indexes()[host.TapName(port1)]; !l.Up || l.Master != br.Index || l.MTU != 1450 {
+			t.Errorf("%s: %+v", what, l)
+		}
+		if rest := b.remaining(want); rest != "" {
+			t.Errorf("%s; remaining:\n%s", what, rest)
+		}
+	}
+	right("the bridge was there first", s)
+	b.converge(a, empty)
+	if l := b.indexes()[host.TapName(port1)]; l.Up || l.Master != br.Index {
+		t.Errorf("unbound: %+v", l)
+	}
+	right("bound again", s)
+	b.unplug(port1)
+	libvirt()
+	right("made anew between two passes", s)
+	b.unplug(port1)
+	if got := b.converge(a, s); got[port1] != absent(s, host.TapName(port1)) {
+		t.Errorf("gone: %v", got)
+	}
+	libvirt()
+	right("made anew", s)
+	b.converge(a, state(nil))
+	if _, ok := b.indexes()[br.Name]; !ok {
+		t.Fatal("the bridge went while an instance was on it")
+	}
+	right("the network is back", s)
+	b.unplug(port1)
+	b.converge(a, state(nil))
+	if _, ok := b.indexes()[br.Name]; ok {
+		t.Error("the bridge stays when all have left")
+	}
+}
+
 func TestVLANWithoutKernelSupport(t *testing.T) {
 	b := newBench(t)
 	n := host.Network{ID: netA, MTU: 1500, Segment: host.Segment{Type: weft.TypeVLAN, PhysicalNetwork: "provider", ID: 123}}
@@ -420,12 +480,23 @@ func (b *bench) verify(step int, s *host.State, plugged map[string]bool, reasons
 			b.Errorf("step %d: port %s: %q", step, p.ID, reasons[p.ID])
 		}
 	}
+	known := map[string]bool{}
+	for _, p := range s.Ports {
+		known[host.TapName(p.ID)] = true
+	}
 	got := map[string]string{}
 	for name, l := range have {
 		got[name] = ""
 		for _, m := range have {
 			if l.Master == m.Index {
 				got[name] = m.Name
+			}
+		}
+		// What an agent before this one has put on a bridge stays there, down.
+		if on := got[name]; isTap(l) && !known[name] && on != "" && !l.Up {
+			want[name] = on
+			if _, ok := want[on]; !ok {
+				want[on] = ""
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -42,6 +43,9 @@ type Agent struct {
 	settled map[string]settled // what Wire left as it shall be, by name
 
 	unsettled map[string]bool // taps of the State that it did not
+
+	wired map[string]int // taps that were seen on their bridges, with their indexes; nil before the first pass
+	added map[string]int // those of them that are weft's to add
 }
 
 // New makes an Agent for the namespace of h, which stays the caller's.
@@ -90,6 +94,9 @@ func (a *Agent) Wire(ctx context.Context, s *host.State, hold string) (map[strin
 	if err != nil {
 		return nil, err
 	}
+	gone := func(name string, index int) bool { return o.byName[name].Index != index }
+	maps.DeleteFunc(a.wired, gone)
+	maps.DeleteFunc(a.added, gone)
 	reasons, err := a.wire(ctx, s, o, hold)
 	a.settle(s, reasons)
 	return reasons, err
@@ -181,6 +188,13 @@ func (a *Agent) glance(s *host.State) (*observed, error) {
 }
 
 func (a *Agent) wire(ctx context.Context, s *host.State, o *observed, hold string) (map[string]string, error) {
+	if a.wired == nil { // those that run since before this process have rules of before
+		a.wired, a.added = map[string]int{}, map[string]int{}
+		a.noteTaps(s, o, func(p *host.Port, l link.Link) bool {
+			return l.Up && l.Master != 0 && l.Master == o.byName[host.BridgeName(p.NetworkID)].Index
+		})
+	}
+	o.wired, o.added = a.wired, a.added
 	ops, reasons := planPorts(s, o, a.failed, hold)
 	var all []error
 	for id, err := range a.apply(ctx, ops) {
@@ -193,7 +207,22 @@ func (a *Agent) wire(ctx context.Context, s *host.State, o *observed, hold strin
 			reasons[id] = err.Error()
 		}
 	}
+	a.noteTaps(s, o, func(p *host.Port, _ link.Link) bool { return reasons[p.ID] == "" })
 	return reasons, errors.Join(all...)
+}
+
+// noteTaps remembers the taps of ports that are where they belong.
+func (a *Agent) noteTaps(s *host.State, o *observed, right func(*host.Port, link.Link) bool) {
+	for i := range s.Ports {
+		p := &s.Ports[i]
+		l, ok := o.byName[host.TapName(p.ID)]
+		if !ok || !right(p, l) {
+			continue
+		}
+		if a.wired[l.Name] = l.Index; !o.addedByMaker(p, l) {
+			a.added[l.Name] = l.Index
+		}
+	}
 }
 
 // Prune deletes bridges and tunnel devices of networks that are not in the State,

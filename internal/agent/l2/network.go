@@ -78,6 +78,8 @@ func (p *planner) bridge(n *host.Network) ([]Op, error) {
 		ops = append(ops, create(n.ID, name, "", fmt.Sprintf("mtu %d alias %s addrgenmode none %s", n.MTU, alias, settings),
 			bridgeSettings, link.MTU(n.MTU), link.Alias(alias), link.NoAutoIPv6()))
 		l = link.Link{Alias: alias, MTU: n.MTU, NoAutoIPv6: true, Bridge: bridgeSettings}
+	} else if !p.o.bridgeOfOurs(l) {
+		ops = p.quiet(n, l)
 	}
 	if l.Bridge != bridgeSettings {
 		ops = append(ops, on(n.ID, name, "ip link set "+name+" "+settings, func(k *kernel, i int) error { return k.SetBridge(i, bridgeSettings) }))
@@ -92,6 +94,23 @@ func (p *planner) bridge(n *host.Network) ([]Op, error) {
 		ops = append(ops, set(n.ID, name, "up", link.Up(true)))
 	}
 	return ops, nil
+}
+
+// quiet brings down the taps on a bridge that os-vif made before we knew of the
+// network: it is about to be connected to other hosts, and there are no rules yet.
+// Wire brings them up again. A bridge that carries traffic is another agent's whose
+// place we take, and keeps it.
+func (p *planner) quiet(n *host.Network, bridge link.Link) (ops []Op) {
+	for _, l := range p.o.links {
+		switch {
+		case l.Master != bridge.Index:
+		case !isTap(l):
+			return nil
+		default:
+			ops = append(ops, goDown(n.ID, l)...)
+		}
+	}
+	return ops
 }
 
 // foreign is the refusal to touch what another cloud has made.

@@ -33,6 +33,9 @@ type observed struct {
 	neighbours map[int][]link.Neighbour
 	addrs      map[int][]netip.Prefix // IPv4, of physical interfaces and bridges that may have theirs
 	routes     map[int][]link.Route   // IPv4, not made by the kernel; of the same
+
+	wired map[string]int // taps that were on their bridges before, with their indexes
+	added map[string]int // those of them that weft put there
 }
 
 // observe reads the kernel. The entries of tunnels are left out if known has all
@@ -133,6 +136,12 @@ func (o *observed) ours(l link.Link) bool { return mark.Of(o.cloud, l.Alias) && 
 func (o *observed) oursFor(kind string, l link.Link) (id string, ok bool) {
 	m, ok := mark.Parse(l.Alias)
 	return m.ID, ok && m.Cloud == o.cloud && m.Kind == kind
+}
+
+// plugged reports whether `weft plug` made a tap for this cloud.
+func (o *observed) plugged(l link.Link) bool {
+	_, ok := o.oursFor(mark.Plug, l)
+	return ok
 }
 
 func isTap(l link.Link) bool { return strings.HasPrefix(l.Name, "tap") }

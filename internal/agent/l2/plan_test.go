@@ -239,8 +239,12 @@ func TestPlanPorts(t *testing.T) {
 	port := host.Port{ID: port1, NetworkID: netA, AdminUp: true}
 	down := port
 	down.AdminUp = false
+	nova, novaDown := port, down
+	nova.DeviceOwner, novaDown.DeviceOwner = "compute:nova", "compute:nova"
+	plugged := func(l link.Link) link.Link { l.Alias = "weft:plug:" + port1; return l }
 	a, b := rightBridge(5, netA, 1450), rightBridge(7, netB, 1450)
 	tests := map[string]struct {
+		added  map[string]int
 		ports  []host.Port
 		links  []link.Link
 		failed map[string]string
@@ -293,13 +297,56 @@ ip link set tap11111111-11 up
 		"gone from the State, beside a service and strangers": {
 			links: []link.Link{a, b, tap(9, port1, 5, 1450, true), tap(10, dhcp1, 7, 1450, true), tap(11, port2, 0, 1500, true),
 				{Index: 12, Name: "br-ext", Type: "bridge"}, tap(13, "33333333-33", 12, 1500, true), {Index: 14, Name: "eth9", Master: 5}},
+			want: "\nip link set tap11111111-11 down\n",
+		},
+		"gone from the State, put there by weft": {
+			links: []link.Link{a, tap(9, port1, 5, 1450, true)}, added: map[string]int{"tap11111111-11": 9},
 			want: "\nip link set tap11111111-11 nomaster down\n",
+		},
+		"gone from the State, made anew since": {
+			links: []link.Link{a, tap(9, port1, 5, 1450, true)}, added: map[string]int{"tap11111111-11": 8},
+			want: "\nip link set tap11111111-11 down\n",
+		},
+		"of an instance, made and not on its bridge": {
+			ports: []host.Port{nova}, links: []link.Link{a, tap(9, port1, 0, 1500, true)},
+			want:   "\nip link set tap11111111-11 mtu 1450\n",
+			reason: "device tap11111111-11 is not on bridge brqaaaaaaaa-aa yet: for a port of an instance, who makes the device adds it",
+		},
+		"of an instance, on its bridge": {
+			ports: []host.Port{nova}, links: []link.Link{a, tap(9, port1, 5, 1500, false)},
+			want: "\nip link set tap11111111-11 mtu 1450\nip link set tap11111111-11 up\n",
+		},
+		"of an instance, on another's bridge": {
+			ports: []host.Port{nova}, links: []link.Link{a, {Index: 12, Name: "br-ext", Type: "bridge"}, tap(9, port1, 12, 1450, true)},
+			reason: "device tap11111111-11 is not on bridge brqaaaaaaaa-aa yet: for a port of an instance, who makes the device adds it",
+		},
+		"of an instance, on the bridge of another network": {
+			ports: []host.Port{nova}, links: []link.Link{a, b, tap(9, port1, 7, 1450, true)}, want: "\nip link set tap11111111-11 nomaster down\n",
+			reason: "device tap11111111-11 is not on bridge brqaaaaaaaa-aa yet: for a port of an instance, who makes the device adds it",
+		},
+		"of an instance, plugged by weft": {
+			ports: []host.Port{nova}, links: []link.Link{a, plugged(tap(9, port1, 0, 1450, true))},
+			want: "\nip link set tap11111111-11 master brqaaaaaaaa-aa\n",
+		},
+		"of an instance, admin down": {
+			ports: []host.Port{novaDown}, links: []link.Link{a, tap(9, port1, 5, 1450, true)},
+			want: "\nip link set tap11111111-11 down\n", reason: "the port is administratively down",
+		},
+		"of an instance, come while there are no rules": {
+			ports: []host.Port{nova}, links: []link.Link{a, tap(9, port1, 5, 1500, true)}, hold: "no firewall",
+			want: "\nip link set tap11111111-11 down\n", reason: "no firewall",
+		},
+		"of an instance, wired before the rules failed": {
+			ports: []host.Port{nova}, links: []link.Link{a, tap(9, port1, 5, 1450, true)}, hold: "no firewall",
+			added: map[string]int{"tap11111111-11": 9},
 		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			s := &host.State{Host: "h1", Networks: networks, Ports: tt.ports}
-			ops, reasons := planPorts(s, newObserved(tt.links), tt.failed, tt.hold)
+			o := newObserved(tt.links)
+			o.added, o.wired = tt.added, tt.added
+			ops, reasons := planPorts(s, o, tt.failed, tt.hold)
 			if d := cmp.Diff(strings.TrimPrefix(tt.want, "\n"), text(ops)); d != "" {
 				t.Errorf("plan (-want +got):\n%s", d)
 			}
@@ -520,7 +567,7 @@ func TestOtherCloudsAreLeftAlone(t *testing.T) {
 	}
 }
 
-// The tap of a port that is here no more comes off the bridge; one that weft plugged
+// The tap of a port that is here no more goes down on its bridge; one that weft plugged
 // goes, unless it is another cloud's or on no bridge, as one is that comes just now.
 func TestTapsOfPortsThatAreGone(t *testing.T) {
 	links := []link.Link{rightBridge(1, netA, 1450)}
@@ -539,7 +586,7 @@ func TestTapsOfPortsThatAreGone(t *testing.T) {
 	for _, op := range ops {
 		got += op.String() + "\n"
 	}
-	want := "ip link set tap33333333-33 nomaster down\nip link set tap44444444-44 nomaster down\nip link del tap11111111-11\nip link del tap22222222-22\n"
+	want := "ip link set tap33333333-33 down\nip link set tap44444444-44 down\nip link del tap11111111-11\nip link del tap22222222-22\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
