@@ -363,12 +363,21 @@ func (c *computation) tunnelEnds() (map[string]netip.Addr, error) {
 	agents, err := store.Agents.Find(c.tx, store.Eq("agent_type", weft.AgentLinuxBridge))
 	out := map[string]netip.Addr{}
 	for _, a := range agents {
-		text, _ := a.Configurations["tunneling_ip"].(string)
-		if addr, err := netip.ParseAddr(text); err == nil && a.Host != c.host {
-			out[a.Host] = addr
+		if end := tunnelEnd(a); end.IsValid() && a.Host != c.host {
+			out[a.Host] = end
 		}
 	}
 	return out, err
+}
+
+// tunnelEnd is the tunnel address of an agent's host; invalid: it has none.
+func tunnelEnd(a *weft.Agent) netip.Addr {
+	text, _ := a.Configurations["tunneling_ip"].(string)
+	end, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return end
 }
 
 func (c *computation) routers() error {

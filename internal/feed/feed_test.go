@@ -320,6 +320,26 @@ func TestAgentsSwitchedOff(t *testing.T) {
 	}
 }
 
+// An agent that comes back with another tunnel address is noticed where its ports are
+// peers, and one that says something else is not.
+func TestTunnelMoves(t *testing.T) {
+	c := newCloud(t)
+	f := c.feed("h1")
+	before := state(t, f).Networks[0].Peers[0].VTEP
+	reports := func(key, value string) func(*store.Tx) {
+		return edit(t, store.Agents, "agent2", func(a *weft.Agent) { a.Configurations[key] = value })
+	}
+	if wakes(t, f, c, reports("devices", "3")) {
+		t.Error("woken for nothing")
+	}
+	if !wakes(t, f, c, reports("tunneling_ip", "192.0.2.99")) {
+		t.Fatal("nobody noticed that a tunnel has another end")
+	}
+	if after := state(t, f).Networks[0].Peers[0].VTEP; after == before || after.String() != "192.0.2.99" {
+		t.Errorf("the tunnel ends at %s, and was at %s", after, before)
+	}
+}
+
 // A host is told, for each port, gateway and floating IP on it, the policy that
 // counts, and of that what a host realises.
 func TestQoS(t *testing.T) {

@@ -79,7 +79,7 @@ func (in interest) concerns(c store.Change) bool {
 	case "qos_rules":
 		return in.either(c, in.qosRule)
 	case "agents":
-		return c.Op != store.OpUpdate || in.either(c, in.agent)
+		return c.Op != store.OpUpdate || in.either(c, in.agent) || moved(c)
 	}
 	return false
 }
@@ -125,6 +125,13 @@ func (in interest) router(doc []byte) bool {
 func (in interest) agent(doc []byte) bool {
 	a := decode[weft.Agent](doc)
 	return a == nil || a.Host == in.host
+}
+
+// moved reports whether an agent has come back with another tunnel address, to which
+// the other hosts have to send.
+func moved(c store.Change) bool {
+	before, after := decode[weft.Agent](c.Before), decode[weft.Agent](c.After)
+	return before == nil || after == nil || tunnelEnd(before) != tunnelEnd(after)
 }
 
 // port leaves out changes that hosts do not see, above all those of the status,
