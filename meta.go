@@ -26,6 +26,8 @@ type Caller struct {
 	System        bool   // a system-scoped token
 	Roles         []string
 	ServiceRoles  []string // of the service that passes on the caller's request
+	Admin         bool     // may do everything; decided by policy, from the rest
+	Advsvc        bool     // another service, which sees everything; decided likewise
 	RequestID     string
 	GlobalRequest string // X-Openstack-Request-Id as sent by the client
 }
@@ -40,9 +42,6 @@ func (c *Caller) HasRole(role string) bool {
 	return false
 }
 
-// IsAdmin reports whether the caller holds the role admin.
-func (c *Caller) IsAdmin() bool { return c.HasRole("admin") }
-
 // Credentials is what a request shows of who sends it, and what it wants: a token
 // may be good for certain requests only.
 type Credentials struct {
@@ -53,5 +52,5 @@ type Credentials struct {
 
 // SystemCaller acts for weft itself: feeds, port status, clean-up.
 func SystemCaller(what string) *Caller {
-	return &Caller{UserID: "weft:" + what, Roles: []string{"admin"}, RequestID: "weft-" + what}
+	return &Caller{UserID: "weft:" + what, Roles: []string{RoleAdmin}, Admin: true, RequestID: "weft-" + what}
 }

@@ -172,7 +172,7 @@ func memberNames(v any) []string {
 
 // hiddenFrom are the visible attributes that the caller may not see of a row.
 func (r *served[T]) hiddenFrom(rq *httpRequest, doc []byte) ([]string, error) {
-	if rq.caller.IsAdmin() {
+	if rq.caller.Admin {
 		return nil, nil
 	}
 	var values map[string]any
@@ -200,7 +200,7 @@ func (r *served[T]) hiddenFrom(rq *httpRequest, doc []byte) ([]string, error) {
 // them. Of a rule that asks for more of a row than whose it is nothing is told.
 func (r *served[T]) tellable(rq *httpRequest, attr string) store.Cond {
 	rule, ok := rq.s.Policy.AttributeRule("get", r.rule(), attr)
-	if !ok || rq.caller.IsAdmin() {
+	if !ok || rq.caller.Admin {
 		return store.Cond{}
 	}
 	var whose, more bool // what the rule asks

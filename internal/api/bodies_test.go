@@ -202,6 +202,7 @@ func TestLongLists(t *testing.T) {
 				512), ",") + `]}}`
 		}
 		w.expect(t, "alice", "PUT", "ports/"+port, options("a"), 200)
-		w.expect(t, "alice", "PUT", "ports/"+port, options("b"), 200)
+		w.expect(t, "alice", "PUT", "ports/"+port, options("a"), 200) // in the place of the others
+		w.expect(t, "alice", "PUT", "ports/"+port, options("b"), 400, "exceeds maximum length of 512")
 	})
 }

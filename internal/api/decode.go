@@ -208,7 +208,7 @@ func (s *schema) fillProject(in map[string]any, c *weft.Caller) error {
 // checkProject refuses the project of somebody else.
 func checkProject(in map[string]any, c *weft.Caller) error {
 	for _, name := range []string{"tenant_id", "project_id"} {
-		if project, ok := in[name]; ok && project != c.ProjectID && !c.IsAdmin() {
+		if project, ok := in[name]; ok && project != c.ProjectID && !c.Admin && !c.Advsvc {
 			return badRequest("Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin or advsvc privileges")
 		}
 	}

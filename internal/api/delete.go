@@ -91,7 +91,7 @@ func (r *served[T]) carryOut(rq *httpRequest, id string, how deletion) (changes 
 // no project is the cloud's own; subnets and sharings go with their network whoever made
 // them, without a cascade too.
 func foreign(c *weft.Caller, changes []store.Change) bool {
-	return !c.IsAdmin() && slices.ContainsFunc(changes, func(ch store.Change) bool {
+	return !c.Admin && slices.ContainsFunc(changes, func(ch store.Change) bool {
 		return ch.ProjectID != "" && ch.ProjectID != c.ProjectID && ch.Noun != store.Subnets.Name && ch.Noun != store.RBACPolicies.Name
 	})
 }
@@ -109,7 +109,7 @@ func (r *served[T]) plainRefusal(rq *httpRequest, id string) error {
 // its project. Admins are told of all.
 func own(c *weft.Caller, id string, changes []store.Change) []store.Change {
 	return slices.DeleteFunc(changes, func(ch store.Change) bool {
-		return !c.IsAdmin() && ch.ID != id && ch.ProjectID != c.ProjectID
+		return !c.Admin && ch.ID != id && ch.ProjectID != c.ProjectID
 	})
 }
 

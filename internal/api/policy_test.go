@@ -142,3 +142,28 @@ func TestSharingHasRules(t *testing.T) {
 		}
 	}
 }
+
+// Who is an administrator is the operator's to say, and holds for all that one may do.
+func TestWhoIsAdmin(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldRuled(t, db, map[string]string{"context_is_admin": "role:manager", "context_is_advsvc": "role:reader and project_id:" + projectB})
+		bobs := w.make(t, "bob", "networks", `{"network":{"name":"bobs"}}`)
+		answers := func(user, method, path, body string, want int) {
+			t.Helper()
+			if rec := w.do(user, method, "/v2.0/"+path, body, nil); rec.Code != want {
+				t.Errorf("%s %s %s: %d, not %d: %s", user, method, path, rec.Code, want, rec.Body)
+			}
+		}
+		// mia is a manager, and now an administrator
+		answers("mia", "GET", "networks/"+bobs, "", 200)
+		answers("mia", "PUT", "networks/"+bobs, `{"network":{"name":"mias"}}`, 200)
+		answers("mia", "POST", "networks", `{"network":{"project_id":"`+projectB+`"}}`, 201)
+		answers("mia", "POST", "networks", `{"network":{"provider:network_type":"vxlan"}}`, 201)
+		// bob reads for his service
+		alices := w.make(t, "alice", "networks", `{"network":{}}`)
+		answers("bob", "GET", "networks/"+alices, "", 200)
+		answers("bob", "DELETE", "networks/"+alices, "", 403)
+		answers("alice", "GET", "networks/"+bobs, "", 404)
+		answers("alice", "POST", "networks", `{"network":{"project_id":"`+projectB+`"}}`, 400)
+	})
+}

@@ -192,7 +192,7 @@ func ruleTypes(svc QoSService) func(*httpRequest, []string) error {
 			return notAllowed()
 		case len(rest) == 0:
 			return listRuleTypes(rq, svc)
-		case !rq.caller.IsAdmin():
+		case !rq.caller.Admin:
 			return weft.Errorf(weft.Forbidden, "NotAuthorized", "Not authorized.")
 		case !slices.Contains(weft.QoSRuleTypes(), rest[0]):
 			return notFound()

@@ -148,7 +148,7 @@ func (r *served[T]) sees(rq *httpRequest, tx *store.Tx, id string) bool {
 	switch {
 	case err != nil:
 		return false
-	case rq.caller.IsAdmin() || base(v).ProjectID == rq.caller.ProjectID:
+	case rq.caller.Admin || base(v).ProjectID == rq.caller.ProjectID:
 		return true
 	case r.Within != nil: // seen by its own project's only
 		return false

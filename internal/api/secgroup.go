@@ -165,7 +165,7 @@ func defaultGroup(svc GroupService) func(*httpRequest) error {
 		if asked := cmp.Or(rq.query().Get("project_id"), rq.query().Get("tenant_id")); asked != "" {
 			project = asked
 		}
-		if project == "" || project != rq.caller.ProjectID && !rq.caller.IsAdmin() || text(255).Validate(project) != "" {
+		if project == "" || project != rq.caller.ProjectID && !rq.caller.Admin || text(255).Validate(project) != "" {
 			return nil
 		}
 		if n, err := store.SecurityGroups.Count(rq.read(), store.Eq("default_of", project)); err != nil || n > 0 {

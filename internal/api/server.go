@@ -24,6 +24,8 @@ import (
 // Policy decides who may do what. Rules are named as in Neutron's policy.yaml;
 // target gives attributes of the object a rule is evaluated against.
 type Policy interface {
+	// Judge decides who is an administrator, and who another service.
+	Judge(c *weft.Caller)
 	Allow(rule string, c *weft.Caller, target func(attr string) any) bool
 	// AttributeRule is the rule for one attribute, as "create_network:shared", if
 	// there is one.
@@ -247,6 +249,7 @@ func (s *Server) route(rq *httpRequest, id string) error {
 	}
 	c := *caller // shared by all requests with the token
 	c.RequestID = id
+	s.Policy.Judge(&c)
 	rq.caller = &c
 	switch rest {
 	case "":

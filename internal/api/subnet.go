@@ -68,7 +68,7 @@ var poolID = Type{Name: "uuid", Validate: func(v any) string {
 func ownNetwork[T any](noun string, network func(*T) string) func(*store.Tx, *T) error {
 	return func(tx *store.Tx, v *T) error {
 		c := tx.Caller
-		if c.IsAdmin() {
+		if c.Admin {
 			return nil
 		}
 		n, err := store.Networks.Get(tx, network(v))

@@ -71,7 +71,7 @@ func checkDelegation(sn *weft.Subnet) error {
 
 func visiblePool(tx *store.Tx, id string) (*weft.SubnetPool, error) {
 	pool, err := store.SubnetPools.Get(tx, id)
-	if err != nil || tx.Caller.IsAdmin() || pool.ProjectID == tx.Caller.ProjectID {
+	if err != nil || tx.Caller.Admin || pool.ProjectID == tx.Caller.ProjectID {
 		return pool, err
 	}
 	shared, err := store.SharedAs("subnetpool").With(tx, id, tx.Caller.ProjectID)

@@ -45,7 +45,7 @@ func testDrivers() *ml2.Manager {
 }
 
 func admin(project string) *weft.Caller {
-	return &weft.Caller{ProjectID: project, UserID: "u", Roles: []string{"admin"}, RequestID: "req"}
+	return &weft.Caller{ProjectID: project, UserID: "u", Roles: []string{"admin"}, Admin: true, RequestID: "req"}
 }
 
 func member(project string) *weft.Caller {

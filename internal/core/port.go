@@ -115,7 +115,7 @@ func (s *Service) bind(tx *store.Tx, v *view, p *weft.Port, revision int64) erro
 // checkDevice refuses a port that a user declares to be an interface, a gateway or
 // anything else of another project's router.
 func checkDevice(tx *store.Tx, p *weft.Port) error {
-	if !strings.HasPrefix(p.DeviceOwner, "network:") || p.DeviceID == "" || tx.Caller.IsAdmin() {
+	if !strings.HasPrefix(p.DeviceOwner, "network:") || p.DeviceID == "" || tx.Caller.Admin {
 		return nil
 	}
 	foreign, err := tx.Exists("SELECT 1 FROM routers WHERE id = ? AND project_id <> ?", p.DeviceID, tx.Caller.ProjectID)
@@ -153,7 +153,7 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 	if given["extra_dhcp_opts"] {
 		p.ExtraDHCPOpts = mergeOptions(old.ExtraDHCPOpts, p.ExtraDHCPOpts)
 		if n := len(p.ExtraDHCPOpts); n > weft.MaxExtraDHCPOpts {
-			return weft.Invalid("Invalid input for extra_dhcp_opts. Reason: List of %d items exceeds maximum length of %d.",
+			return weft.Invalid("extra_dhcp_opts: List of %d items exceeds maximum length of %d",
 				n, weft.MaxExtraDHCPOpts)
 		}
 	}

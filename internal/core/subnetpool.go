@@ -109,7 +109,7 @@ func checkScope(tx *store.Tx, p *weft.SubnetPool) error {
 		return err
 	}
 	shared, err := store.SharedAs("address_scope").With(tx, scope.ID, tx.Caller.ProjectID)
-	switch mine := tx.Caller.IsAdmin() || scope.ProjectID == tx.Caller.ProjectID; {
+	switch mine := tx.Caller.Admin || scope.ProjectID == tx.Caller.ProjectID; {
 	case err != nil:
 		return err
 	case !mine && !shared:
@@ -158,7 +158,7 @@ func (s *Service) UpdateSubnetPool(tx *store.Tx, old, p *weft.SubnetPool, given 
 
 // checkForeignScope refuses to change a pool in another project's shared scope.
 func checkForeignScope(tx *store.Tx, old, p *weft.SubnetPool) error {
-	if old.AddressScopeID == "" || tx.Caller.IsAdmin() {
+	if old.AddressScopeID == "" || tx.Caller.Admin {
 		return nil
 	}
 	scope, err := store.AddressScopes.Get(tx, string(old.AddressScopeID))
@@ -267,7 +267,7 @@ func mustOwn(tx *store.Tx, networkID string) error {
 	if err := mustSee(tx, n); err != nil {
 		return err
 	}
-	if !tx.Caller.IsAdmin() && n.ProjectID != tx.Caller.ProjectID {
+	if !tx.Caller.Admin && n.ProjectID != tx.Caller.ProjectID {
 		return weft.Errorf(weft.Forbidden, "NotAuthorized", "Not authorized.")
 	}
 	return nil

@@ -69,7 +69,7 @@ func decode(doc []byte, v any) error {
 // mustSee hides a network from callers who may not see it.
 func mustSee(tx *store.Tx, n *weft.Network) error {
 	c := tx.Caller
-	if c.IsAdmin() || n.ProjectID == c.ProjectID {
+	if c.Admin || n.ProjectID == c.ProjectID {
 		return nil
 	}
 	shared, err := tx.Exists("SELECT 1 FROM rbac_policies WHERE object_id = ? AND object_type = 'network' AND target_tenant IN ('*', ?)", n.ID, c.ProjectID)

@@ -16,7 +16,7 @@ import (
 	"github.com/weftnet/weft/internal/store/storetest"
 )
 
-var admin = &weft.Caller{ProjectID: "p", UserID: "u", Roles: []string{"admin"}}
+var admin = &weft.Caller{ProjectID: "p", UserID: "u", Roles: []string{"admin"}, Admin: true}
 
 // cloud is a small one: a network with two ports on h1 and one on h2, in two
 // groups, a DHCP port and a router with a floating IP on h1.

@@ -182,7 +182,7 @@ func TestAuthenticate(t *testing.T) {
 		t.Error("not remembered")
 	}
 	system, err := c.Authenticate(t.Context(), c.login("admin", c.passwords["admin"], `{"system":{"all":true}}`))
-	if err != nil || !system.System || !system.IsAdmin() || system.ProjectID != "" {
+	if err != nil || !system.System || !system.HasRole(weft.RoleAdmin) || system.ProjectID != "" {
 		t.Errorf("the system's caller is %+v, error %v", system, err)
 	}
 	for _, bad := range []string{"", "x", token[:20], token + "A"} {

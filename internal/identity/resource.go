@@ -316,7 +316,7 @@ func (rs *resource[T]) uniqueName(tx *store.Tx, v *T, name, domainID string) err
 
 // mayWrite refuses all but administrators.
 func (q *request) mayWrite(action string) error {
-	if q.grant.caller.IsAdmin() {
+	if q.grant.caller.HasRole(weft.RoleAdmin) {
 		return nil
 	}
 	return forbidden("identity:" + action)
@@ -326,7 +326,7 @@ func (q *request) mayWrite(action string) error {
 // whose own it is.
 func (q *request) mayRead(action string, own bool) error {
 	c := &q.grant.caller
-	if own || c.IsAdmin() || c.System && c.HasRole(weft.RoleReader) {
+	if own || c.HasRole(weft.RoleAdmin) || c.System && c.HasRole(weft.RoleReader) {
 		return nil
 	}
 	return forbidden("identity:" + action)

@@ -67,7 +67,7 @@ func (q *request) subject(action string, others bool) (*grant, string, error) {
 
 func (q *request) showToken() error {
 	c := &q.grant.caller
-	others := c.IsAdmin() || c.HasRole(weft.RoleService) || c.System && c.HasRole(weft.RoleReader)
+	others := c.HasRole(weft.RoleAdmin) || c.HasRole(weft.RoleService) || c.System && c.HasRole(weft.RoleReader)
 	g, token, err := q.subject("validate_token", others)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (q *request) showToken() error {
 }
 
 func (q *request) revokeToken() error {
-	g, _, err := q.subject("revoke_token", q.grant.caller.IsAdmin())
+	g, _, err := q.subject("revoke_token", q.grant.caller.HasRole(weft.RoleAdmin))
 	if err != nil {
 		return err
 	}

@@ -172,7 +172,7 @@ func dissociate(f *weft.FloatingIP) {
 
 // target is the address of a port that a floating IP is to lead to.
 func target(tx *store.Tx, f *weft.FloatingIP, p *weft.Port, fixed netip.Addr) (ip weft.FixedIP, err error) {
-	if p.ProjectID != f.ProjectID && !tx.Caller.IsAdmin() {
+	if p.ProjectID != f.ProjectID && !tx.Caller.Admin {
 		return ip, badFloatingIP("Cannot process floating IP association with Port %s, since that port is owned by a different project", p.ID)
 	}
 	if p.DeviceOwner == weft.OwnerDHCP {

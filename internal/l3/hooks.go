@@ -27,7 +27,7 @@ func (s *Service) PortDeleting(tx *store.Tx, p *weft.Port) error {
 }
 
 func mayDissociate(tx *store.Tx, p *weft.Port, f *weft.FloatingIP) error {
-	if f.ProjectID == tx.Caller.ProjectID || tx.Caller.IsAdmin() {
+	if f.ProjectID == tx.Caller.ProjectID || tx.Caller.Admin {
 		return nil
 	}
 	return weft.Errorf(weft.Conflict, "FipAssociated",

@@ -108,7 +108,7 @@ func (s *Service) addSubnet(tx *store.Tx, r *weft.Router, a *attachments, id str
 // with the caller's project by name.
 func mayAttach(tx *store.Tx, sub *weft.Subnet) error {
 	c := tx.Caller
-	if sub.ProjectID == c.ProjectID || c.IsAdmin() {
+	if sub.ProjectID == c.ProjectID || c.Admin {
 		return nil
 	}
 	shared, err := tx.Exists(`SELECT 1 FROM rbac_policies WHERE object_id = ? AND action = 'access_as_shared'
@@ -185,7 +185,7 @@ func checkPort(tx *store.Tx, a *attachments, p *weft.Port) ([]string, error) {
 // inPool refuses addresses that others keep out of automatic allocation: on
 // somebody else's subnet one must not put a router on an address of one's choice.
 func inPool(tx *store.Tx, p *weft.Port, sub *weft.Subnet, ip weft.FixedIP) error {
-	if tx.Caller.IsAdmin() || sub.ProjectID == tx.Caller.ProjectID {
+	if tx.Caller.Admin || sub.ProjectID == tx.Caller.ProjectID {
 		return nil
 	}
 	for _, pool := range sub.AllocationPools {

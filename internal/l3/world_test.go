@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	admin  = &weft.Caller{ProjectID: "admin", Roles: []string{"admin"}}
+	admin  = &weft.Caller{ProjectID: "admin", Roles: []string{"admin"}, Admin: true}
 	member = &weft.Caller{ProjectID: "p1", Roles: []string{"member"}}
 )
 

@@ -128,7 +128,7 @@ func (w credential) of(c *weft.Caller) (value string, ok bool) {
 		}
 		return "", true
 	case callerIsAdmin:
-		if c.IsAdmin() {
+		if c.Admin {
 			return "True", true
 		}
 		return "False", true

@@ -142,10 +142,19 @@ func (e *Enforcer) Allow(rule string, c *weft.Caller, target Target) bool {
 	if r == nil || c == nil {
 		return false
 	}
-	if r.admin && c.IsAdmin() {
+	if r.admin && c.HasRole(weft.RoleAdmin) {
 		return true
 	}
 	return r.eval(c, target) == yes
+}
+
+// Judge decides what policy alone knows of a caller: whether it is an administrator
+// (context_is_admin), or another service (context_is_advsvc, service_api). Nothing else
+// asks for the roles that make one.
+func (e *Enforcer) Judge(c *weft.Caller) {
+	c.Admin, c.Advsvc = false, false
+	admin, advsvc := e.Allow("context_is_admin", c, nil), e.Allow("context_is_advsvc", c, nil) || e.Allow("service_api", c, nil)
+	c.Admin, c.Advsvc = admin, advsvc
 }
 
 // Possible reports whether there can be a target for which the rule admits the caller.
@@ -154,7 +163,7 @@ func (e *Enforcer) Possible(rule string, c *weft.Caller) bool {
 	if r == nil || c == nil || r.cyclic {
 		return false
 	}
-	return r.admin && c.IsAdmin() || ever(r.check, c) != no
+	return r.admin && c.HasRole(weft.RoleAdmin) || ever(r.check, c) != no
 }
 
 // Has reports whether there is a rule of the name.

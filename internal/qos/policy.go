@@ -85,7 +85,7 @@ func unused(tx *store.Tx, id string) error {
 		{"router", "routers"}} {
 		var by string
 		found, err := tx.QueryRow("SELECT id FROM "+user.table+" WHERE qos_policy_id = ? AND (project_id = ? OR ?) LIMIT 1",
-			[]any{id, tx.Caller.ProjectID, tx.Caller.IsAdmin()}, &by)
+			[]any{id, tx.Caller.ProjectID, tx.Caller.Admin}, &by)
 		if err != nil {
 			return err
 		}
@@ -147,7 +147,7 @@ func orError(err, otherwise error) error {
 // accessible reports whether the caller may use a policy.
 func accessible(tx *store.Tx, p *weft.QoSPolicy) (bool, error) {
 	c := tx.Caller
-	if c.IsAdmin() || p.ProjectID == c.ProjectID {
+	if c.Admin || p.ProjectID == c.ProjectID {
 		return true, nil
 	}
 	return store.SharedAs(object).With(tx, p.ID, c.ProjectID)

@@ -19,7 +19,7 @@ func open(t *testing.T) *store.DB {
 
 func update(t *testing.T, db *store.DB, fn func(*store.Tx) error) {
 	t.Helper()
-	if err := db.Update(t.Context(), &weft.Caller{Roles: []string{"admin"}}, fn); err != nil {
+	if err := db.Update(t.Context(), &weft.Caller{Roles: []string{"admin"}, Admin: true}, fn); err != nil {
 		t.Fatal(err)
 	}
 }

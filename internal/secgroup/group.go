@@ -112,7 +112,7 @@ func (s *Service) DeleteGroup(tx *store.Tx, g *weft.SecurityGroup) error {
 	if err := unused(tx, g.ID); err != nil {
 		return err
 	}
-	if g.Name == defaultName && !tx.Caller.IsAdmin() {
+	if g.Name == defaultName && !tx.Caller.Admin {
 		return weft.Errorf(weft.Conflict, "SecurityGroupCannotRemoveDefault", "Insufficient rights for removing default security group.")
 	}
 	for _, hook := range s.Deleting {
@@ -190,7 +190,7 @@ func (s *Service) CheckGroups(tx *store.Tx, projectID string, ids []string) erro
 // mayUse reports whether a project may use a group of ports or of addresses: its own,
 // one shared with it, or any on behalf of an admin or of no project.
 func mayUse(tx *store.Tx, object, projectID, id, owner string) (bool, error) {
-	if projectID == owner || projectID == "" || tx.Caller.IsAdmin() {
+	if projectID == owner || projectID == "" || tx.Caller.Admin {
 		return true, nil
 	}
 	return store.SharedAs(object).With(tx, id, projectID)

@@ -119,7 +119,7 @@ func surroundings(tx *store.Tx, r *weft.SecurityGroupRule) (owner, twin string, 
 // mayAdd refuses rules for a group of somebody else: as missing, or as forbidden
 // if the caller may see it.
 func mayAdd(tx *store.Tx, r *weft.SecurityGroupRule, owner string) error {
-	if tx.Caller.IsAdmin() || owner == tx.Caller.ProjectID {
+	if tx.Caller.Admin || owner == tx.Caller.ProjectID {
 		return nil
 	}
 	visible, err := mayUse(tx, "security_group", tx.Caller.ProjectID, r.SecurityGroupID, owner)

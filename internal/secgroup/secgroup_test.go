@@ -28,7 +28,7 @@ func newWorld(t *testing.T) *world {
 }
 
 var (
-	admin  = &weft.Caller{ProjectID: "admin", Roles: []string{"admin"}}
+	admin  = &weft.Caller{ProjectID: "admin", Roles: []string{"admin"}, Admin: true}
 	member = &weft.Caller{ProjectID: "p1", Roles: []string{"member"}}
 )
 

@@ -166,7 +166,7 @@ func mayShare(tx *store.Tx, kind shareable, p *weft.RBACPolicy) error {
 		return weft.Invalid("%s", missing.Message)
 	case err != nil:
 		return err
-	case owner != tx.Caller.ProjectID && !tx.Caller.IsAdmin():
+	case owner != tx.Caller.ProjectID && !tx.Caller.Admin:
 		return weft.Invalid("Only admins can manipulate policies on objects they do not own")
 	}
 	return nil

@@ -21,7 +21,7 @@ import (
 )
 
 func admin() *weft.Caller {
-	return &weft.Caller{ProjectID: "p1", UserID: "u1", Roles: []string{"admin"}, RequestID: "req-1"}
+	return &weft.Caller{ProjectID: "p1", UserID: "u1", Roles: []string{"admin"}, Admin: true, RequestID: "req-1"}
 }
 
 func write(t *testing.T, db *store.DB, fn func(tx *store.Tx) error) {

@@ -199,7 +199,7 @@ func pairMembers(tx *Tx, in Cond, out map[string][]netip.Prefix) error {
 // others are missing, even where the caller sees them because the network is its own.
 func OwnPort(tx *Tx, id string) (*weft.Port, error) {
 	p, err := Ports.GetVisible(tx, id)
-	if err == nil && p.ProjectID != tx.Caller.ProjectID && !tx.Caller.IsAdmin() {
+	if err == nil && p.ProjectID != tx.Caller.ProjectID && !tx.Caller.Admin {
 		return nil, Ports.Missing(id)
 	}
 	return p, err

@@ -20,7 +20,7 @@ func open(t testing.TB) *DB {
 }
 
 func admin() *weft.Caller {
-	return &weft.Caller{ProjectID: "p1", UserID: "u1", Roles: []string{"admin"}, RequestID: "req-1"}
+	return &weft.Caller{ProjectID: "p1", UserID: "u1", Roles: []string{"admin"}, Admin: true, RequestID: "req-1"}
 }
 
 func update(t testing.TB, db *DB, fn func(tx *Tx) error) {
