@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 )
 
 // named is any noun of an API.
@@ -46,7 +48,8 @@ func create[T any](ctx context.Context, by *caller, collection, noun string, in 
 func list[T any](ctx context.Context, by *caller, collection, query string) ([]T, error) {
 	var out map[string][]T
 	err := by.do(ctx, "GET", networkURL+"/v2.0/"+collection+"?"+query, nil, &out)
-	return out[collection], err
+	_, noun := path.Split(strings.ReplaceAll(collection, "-", "_"))
+	return out[noun], err
 }
 
 // get reads a noun.
@@ -215,13 +218,17 @@ func (s *stack) upload(ctx context.Context, name, format string, properties map[
 	return made.ID, err
 }
 
-// float gives a port an address out there, and is that of the floating IP.
+// float gives a port, or for "" nobody yet, an address out there, which it is.
 func (t *trial) float(ctx context.Context, c cloud, port string) (string, error) {
 	type floatingIP struct {
 		ID      string `json:"id"`
 		Address string `json:"floating_ip_address"`
 	}
-	made, err := create[floatingIP](ctx, t.demo, "floatingips", "floatingip", map[string]any{"floating_network_id": c.public, "port_id": port})
+	in := map[string]any{"floating_network_id": c.public}
+	if port != "" {
+		in["port_id"] = port
+	}
+	made, err := create[floatingIP](ctx, t.demo, "floatingips", "floatingip", in)
 	if err != nil {
 		return "", err
 	}

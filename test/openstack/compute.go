@@ -39,7 +39,7 @@ func (t *trial) boot(ctx context.Context, c cloud, name string, on map[string]an
 	var out struct{ Server named }
 	in := map[string]any{"name": name, "flavorRef": c.flavor, "imageRef": c.image, "networks": []any{on}}
 	if _, is := on["port"]; !is {
-		in["security_groups"] = []any{map[string]any{"name": "web"}}
+		in["security_groups"] = []any{map[string]any{"name": c.group}}
 	}
 	var h http.Header
 	if h, err = t.demo.call(ctx, "POST", novaURL+"/servers", map[string]any{"server": in}, &out); err != nil {

@@ -25,7 +25,7 @@ var guestInit []byte
 var guestDHCP []byte
 
 // guestModules are those of a virtual machine, each after what it needs.
-var guestModules = []string{"virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk", "failover",
+var guestModules = []string{"virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk", "failover",
 	"net_failover", "virtio_net", "af_packet"}
 
 // fetchGuest makes a kernel and an initramfs of Debian's cloud kernel and busybox, in

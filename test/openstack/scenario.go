@@ -26,6 +26,8 @@ func scenarios() []scenario {
 			proves: "a server comes to be by the published steps, each seen in a log or a table, and goes without a trace"},
 		{name: "away", driver: fake, most: 10 * time.Minute, play: novaAway,
 			proves: "Nova is told, when it is back, of all that changed while it was away"},
+		{name: "bandwidth", driver: fake, most: 10 * time.Minute, play: bandwidth,
+			proves: "Placement counts what ports are guaranteed: a server that does not fit is refused by the scheduler"},
 		{name: "guests", driver: libvirt, most: 40 * time.Minute, play: guests,
 			proves: "every QEMU guest boots, has its address by DHCP and its metadata by Nova, and answers ping and HTTP at its floating IP"},
 		{name: "lifecycle", driver: libvirt, most: 40 * time.Minute, play: lifecycle,
@@ -34,6 +36,8 @@ func scenarios() []scenario {
 			proves: "no boot fails for lack of an event although weft is killed again and again"},
 		{name: "heat", most: 15 * time.Minute, play: heat,
 			proves: "stacks of every type of OS::Neutron that Heat and weft both have are created, checked, updated and deleted"},
+		{name: "horizon", most: 20 * time.Minute, play: horizon,
+			proves: "every panel and form of Horizon about networks opens in a browser without an error"},
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *stack) furnish(ctx context.Context) error {
 
 // hosts makes the name of the machine known to itself, and asks nobody else's DNS.
 func (s *stack) hosts() error {
-	for name, text := range map[string]string{"hosts": "127.0.0.1 localhost " + hostName + "\n", "resolv.conf": ""} {
+	for name, text := range map[string]string{"hosts": "127.0.0.1 localhost\n127.0.1.1 " + hostName + "\n", "resolv.conf": ""} {
 		path := s.conf(name)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return err
@@ -141,12 +141,14 @@ const (
 	outsideAddress = "172.24.4.1"
 )
 
-// outside makes the physical network: ext0 is this machine's interface on it, and a
-// namespace is everybody else.
+// outside makes the physical networks: ext0 is this machine's interface on the one on
+// which a namespace is everybody else; on that of lan0 there is nobody.
 func (s *stack) outside(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"link", "add", "ext0", "type", "veth", "peer", "name", "ext1"},
 		{"link", "set", "ext0", "up"},
+		{"link", "add", "lan0", "type", "dummy"},
+		{"link", "set", "lan0", "up"},
 		{"netns", "add", "outside"},
 		{"link", "set", "ext1", "netns", "outside"},
 		{"-n", "outside", "link", "set", "ext1", "up"},
