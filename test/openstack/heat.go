@@ -16,6 +16,12 @@ func (s *stack) startHeat(ctx context.Context) error {
 	if err := s.start("heat-engine", nil, "heat-engine", "--config-file", s.conf("heat.conf")); err != nil {
 		return err
 	}
+	if err := s.ready(ctx, "heat-engine", func(ctx context.Context) bool {
+		out, err := s.sql(ctx, "select count(*) from heat.service")
+		return err == nil && out != "0"
+	}); err != nil {
+		return err
+	}
 	return s.serve(ctx, "heat-api", "http://127.0.0.1:8004", nil, "heat-api", "--config-file", s.conf("heat.conf"))
 }
 
@@ -35,7 +41,7 @@ func heat(ctx context.Context, t *trial) error {
 		}
 	}
 	// Heat leaves a quota behind: its resource has no way to delete one.
-	return t.admin.do(ctx, "DELETE", networkURL+"/v2.0/quotas/"+t.demo.project, nil, nil)
+	return remove(ctx, t.admin, "quotas", t.demo.project)
 }
 
 // template creates, checks, updates and deletes a stack; nothing is to be left.

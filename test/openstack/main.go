@@ -31,20 +31,22 @@ func main() {
 
 // options are the flags.
 type options struct {
-	weft   string
-	dir    string // "" is one that is made, and removed if all went well
-	only   []string
-	boots  int
-	atOnce int
-	hold   bool
-	attach bool
-	list   bool
+	weft    string
+	network string // weft or neutron
+	dir     string // "" is one that is made, and removed if all went well
+	only    []string
+	boots   int
+	atOnce  int
+	hold    bool
+	attach  bool
+	list    bool
 }
 
 func parse() (options, error) {
 	var o options
 	only := ""
 	flag.StringVar(&o.weft, "weft", "bin/weft", "the program")
+	flag.StringVar(&o.network, "network", "weft", "the network service: weft, or neutron to compare it with")
 	flag.StringVar(&o.dir, "dir", "", "folder for everything; it must be empty, and is kept")
 	flag.StringVar(&only, "only", "", "scenarios to play, as NAME,...; all but the comparison if empty")
 	flag.IntVar(&o.boots, "boots", 20, "how many guests the boots start")
@@ -55,6 +57,9 @@ func parse() (options, error) {
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return o, fmt.Errorf("what is %q?", flag.Args())
+	}
+	if o.network != "weft" && o.network != "neutron" {
+		return o, fmt.Errorf("what is network service %q?", o.network)
 	}
 	if only != "" {
 		o.only = strings.Split(only, ",")

@@ -38,6 +38,8 @@ func scenarios() []scenario {
 			proves: "stacks of every type of OS::Neutron that Heat and weft both have are created, checked, updated and deleted"},
 		{name: "horizon", most: 20 * time.Minute, play: horizon,
 			proves: "every panel and form of Horizon about networks opens in a browser without an error"},
+		{name: "measure", driver: libvirt, most: time.Hour, play: measure, apart: true,
+			proves: "what a boot takes, and what the network service uses for it, to be compared with -network neutron"},
 	}
 }
 

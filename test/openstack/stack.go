@@ -106,7 +106,7 @@ func (s *stack) furnish(ctx context.Context) error {
 	if err := unix.Sethostname([]byte(hostName)); err != nil {
 		return err
 	}
-	for _, d := range []string{"etc", "run", "log", "tmp", "home", "glance", "mysql", "rabbit", "nova/instances", "keystone/fernet",
+	for _, d := range []string{"etc", "run", "log", "tmp", "home", "glance", "mysql", "rabbit", "nova/instances", "neutron", "keystone/fernet",
 		"keystone/credential", "weft"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o755); err != nil {
 			return err
@@ -147,8 +147,9 @@ func (s *stack) outside(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"link", "add", "ext0", "type", "veth", "peer", "name", "ext1"},
 		{"link", "set", "ext0", "up"},
-		{"link", "add", "lan0", "type", "dummy"},
+		{"link", "add", "lan0", "type", "veth", "peer", "name", "lan1"},
 		{"link", "set", "lan0", "up"},
+		{"link", "set", "lan1", "up"},
 		{"netns", "add", "outside"},
 		{"link", "set", "ext1", "netns", "outside"},
 		{"-n", "outside", "link", "set", "ext1", "up"},
@@ -189,9 +190,6 @@ func (s *stack) lay(ctx context.Context) error {
 		if err := s.startKeystone(ctx); err != nil {
 			return err
 		}
-		if err := s.startWeft(ctx); err != nil {
-			return err
-		}
 		return s.login(ctx)
 	})
 	group.Go(func() error {
@@ -208,7 +206,7 @@ func (s *stack) lay(ctx context.Context) error {
 // startServices starts those whose users Keystone knows and whose tables are there.
 func (s *stack) startServices(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for _, start := range []func(context.Context) error{s.startPlacement, s.startGlance, s.startNova} {
+	for _, start := range []func(context.Context) error{s.startPlacement, s.startGlance, s.startNova, s.startNetwork} {
 		group.Go(func() error { return start(ctx) })
 	}
 	return group.Wait()
