@@ -84,7 +84,7 @@ func (t *trial) provider(ctx context.Context) error {
 		err = fmt.Errorf("traits of lan0: %q", traits)
 	}
 	if err == nil {
-		t.saw("Placement has provider %s with traits %s", strings.Fields(out)[0], strings.Join(strings.Fields(traits), " "))
+		t.saw("Placement has provider %s with traits %s", strings.Split(out, "\t")[0], strings.Join(strings.Fields(traits), " "))
 	}
 	return err
 }

@@ -34,7 +34,9 @@ type message struct {
 	Params    any             `json:"params,omitempty"`
 	SessionID string          `json:"sessionId,omitempty"`
 	Result    json.RawMessage `json:"result,omitempty"`
-	Error     *struct{ Message string }
+	Error     *struct {
+		Message string `json:"message"`
+	} `json:"error,omitempty"`
 }
 
 // startBrowser starts one with its profile in a folder.
