@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// What the interface lan0 carries, as weft.conf says, and what a server wants of it:
-// there is room for one.
+// What the interface lan0 carries, as weft.conf says, what a server wants of it, so
+// that there is room for two while it is resized, and what does not fit beside it.
 const (
-	lanKbps    = 1000000
-	wantedKbps = 600000
+	lanKbps     = 1000000
+	wantedKbps  = 400000
+	tooMuchKbps = 700000
 )
 
 // bandwidth boots servers with a port of minimum bandwidth.
@@ -23,7 +24,11 @@ func bandwidth(ctx context.Context, t *trial) error {
 	if err := t.provider(ctx); err != nil {
 		return err
 	}
-	network, policy, err := t.lan(ctx)
+	network, err := t.lan(ctx)
+	if err != nil {
+		return err
+	}
+	policy, err := t.guaranteed(ctx, wantedKbps)
 	if err != nil {
 		return err
 	}
@@ -42,7 +47,7 @@ func bandwidth(ctx context.Context, t *trial) error {
 		return err
 	}
 	t.saw("the first is ACTIVE, Placement has its %d kbit/s, its port is bound with profile %v", wantedKbps, p.Profile)
-	if err := t.tooMuch(ctx, c, network, policy); err != nil {
+	if err := t.tooMuch(ctx, c, network); err != nil {
 		return err
 	}
 	if err := t.resized(ctx, c, first); err != nil {
@@ -89,23 +94,27 @@ func (t *trial) provider(ctx context.Context) error {
 	return err
 }
 
-// lan is a network on lan0 and a policy that guarantees bandwidth.
-func (t *trial) lan(ctx context.Context) (network, policy string, err error) {
-	if network, err = ensure(ctx, t.admin, "networks", "network", "lan", map[string]any{"shared": true,
-		"provider:network_type": "flat", "provider:physical_network": "lan"}); err != nil {
-		return "", "", err
-	}
-	if _, err = ensure(ctx, t.admin, "subnets", "subnet", "lan4", map[string]any{"network_id": network, "ip_version": 4, "cidr": "10.2.0.0/24"}); err != nil {
-		return "", "", err
-	}
-	made, err := create[named](ctx, t.admin, "qos/policies", "policy", map[string]any{"name": "guaranteed", "shared": true})
+// lan is a network on lan0.
+func (t *trial) lan(ctx context.Context) (string, error) {
+	network, err := ensure(ctx, t.admin, "networks", "network", "lan", map[string]any{"shared": true,
+		"provider:network_type": "flat", "provider:physical_network": "lan"})
 	if err != nil {
-		return "", "", err
+		return "", err
+	}
+	_, err = ensure(ctx, t.admin, "subnets", "subnet", "lan4", map[string]any{"network_id": network, "ip_version": 4, "cidr": "10.2.0.0/24"})
+	return network, err
+}
+
+// guaranteed is a policy that guarantees bandwidth.
+func (t *trial) guaranteed(ctx context.Context, kbps int) (string, error) {
+	made, err := create[named](ctx, t.admin, "qos/policies", "policy", map[string]any{"name": fmt.Sprint("guaranteed-", kbps), "shared": true})
+	if err != nil {
+		return "", err
 	}
 	t.later(func(ctx context.Context) error { return remove(ctx, t.admin, "qos/policies", made.ID) })
 	_, err = create[named](ctx, t.admin, "qos/policies/"+made.ID+"/minimum_bandwidth_rules", "minimum_bandwidth_rule",
-		map[string]any{"min_kbps": wantedKbps, "direction": "egress"})
-	return network, made.ID, err
+		map[string]any{"min_kbps": kbps, "direction": "egress"})
+	return made.ID, err
 }
 
 // wants asks for a server with a port that is guaranteed bandwidth.
@@ -120,7 +129,11 @@ func (t *trial) wants(ctx context.Context, c cloud, name, network, policy string
 }
 
 // tooMuch asks for more than is left, which the scheduler is to refuse.
-func (t *trial) tooMuch(ctx context.Context, c cloud, network, policy string) error {
+func (t *trial) tooMuch(ctx context.Context, c cloud, network string) error {
+	policy, err := t.guaranteed(ctx, tooMuchKbps)
+	if err != nil {
+		return err
+	}
 	second, _, err := t.wants(ctx, c, "second", network, policy)
 	if err != nil {
 		return err
@@ -136,7 +149,7 @@ func (t *trial) tooMuch(ctx context.Context, c cloud, network, policy string) er
 	return t.deleteServer(ctx, second)
 }
 
-// resized migrates a server, on the only host that there is.
+// resized resizes a server, for which it has its bandwidth twice until it is settled.
 func (t *trial) resized(ctx context.Context, c cloud, server string) error {
 	if err := t.acts(ctx, server, "resize", map[string]any{"flavorRef": c.larger}, "VERIFY_RESIZE"); err != nil {
 		return err

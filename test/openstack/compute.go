@@ -60,10 +60,11 @@ func (s *stack) server(ctx context.Context, id string) (serverDoc, error) {
 func (s *stack) becomes(ctx context.Context, id, status string, within time.Duration) (serverDoc, error) {
 	var d serverDoc
 	err := eventually(ctx, within, func(ctx context.Context) (bool, error) {
-		var err error
-		if d, err = s.server(ctx, id); err != nil {
+		now, err := s.server(ctx, id)
+		if err != nil {
 			return false, err
 		}
+		d = now
 		if d.Status == "ERROR" && status != "ERROR" {
 			return false, fmt.Errorf("in state ERROR: %s", d.Fault.Message)
 		}
