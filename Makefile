@@ -46,7 +46,7 @@ test-keystone:
 test-openstack: build
 	@scripts/test-packages keystone nova-api nova-conductor nova-scheduler nova-compute placement-api glance-api heat-api heat-engine \
 		rabbitmq-server mariadb-server memcached python3-pymysql uwsgi-plugin-python3 libvirt-daemon-system libvirt-clients \
-		qemu-system-x86 qemu-utils sudo
+		qemu-system-x86 qemu-utils sudo openstack-dashboard python3-pymemcache chromium
 	$(GO) build -o bin/openstack ./test/openstack
 	bin/openstack $(OPENSTACK)
 

@@ -39,7 +39,7 @@ type message struct {
 	} `json:"error,omitempty"`
 }
 
-// startBrowser starts one with its profile in a folder.
+// startBrowser starts one with a new profile below a folder.
 func startBrowser(ctx context.Context, dir string) (*browser, error) {
 	commands, to, err := os.Pipe()
 	if err != nil {
@@ -56,9 +56,13 @@ func startBrowser(ctx context.Context, dir string) (*browser, error) {
 		return nil, err
 	}
 	defer log.Close()
+	profile, err := os.MkdirTemp(dir, "chromium-")
+	if err != nil {
+		return nil, err
+	}
 	b := &browser{to: to, wanted: map[int]chan message{}, loaded: make(chan struct{}, 1)}
 	b.cmd = exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--window-size=1400,1000",
-		"--remote-debugging-pipe", "--user-data-dir="+filepath.Join(dir, "chromium"), "about:blank")
+		"--remote-debugging-pipe", "--user-data-dir="+profile, "about:blank")
 	b.cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + filepath.Join(dir, "home"), "TMPDIR=" + filepath.Join(dir, "tmp")}
 	b.cmd.ExtraFiles, b.cmd.Stdout, b.cmd.Stderr = []*os.File{commands, answers}, log, log
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -66,7 +70,11 @@ func startBrowser(ctx context.Context, dir string) (*browser, error) {
 		return nil, err
 	}
 	go b.listen(from)
-	return b, b.open(ctx)
+	if err := b.open(ctx); err != nil {
+		b.stop()
+		return nil, err
+	}
+	return b, nil
 }
 
 // open attaches to a page.

@@ -141,7 +141,7 @@ func eventually(ctx context.Context, within time.Duration, ask func(context.Cont
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(300 * time.Millisecond):
 		}
 	}
 }
