@@ -106,10 +106,17 @@ func (t *trial) look(ctx context.Context, b *browser, path string) error {
 	return t.judge(ctx, b, path)
 }
 
-// judge is what the page that is open complains about; some ask for what they show
-// when they are loaded.
+// judge is what the page that is open complains about, when it has asked for all that
+// it shows.
 func (t *trial) judge(ctx context.Context, b *browser, name string) error {
-	time.Sleep(700 * time.Millisecond)
+	if err := eventually(ctx, 30*time.Second, func(ctx context.Context) (bool, error) {
+		time.Sleep(500 * time.Millisecond)
+		var loading bool
+		err := b.eval(ctx, "document.body.innerText.includes('Loading')", &loading)
+		return !loading, err
+	}); err != nil {
+		return fmt.Errorf("it is still loading: %w", err)
+	}
 	if err := b.shoot(ctx, filepath.Join(t.dir, "shots", strings.NewReplacer("/", "_", "?", "_", "&", "_").Replace(name)+".png")); err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func (s *stack) startDatabases(ctx context.Context) error {
 		return err
 	}
 	var make strings.Builder
-	for _, name := range []string{"keystone", "placement", "glance", "nova", "nova_api", "nova_cell0", "heat", "cinder", "neutron"} {
+	for _, name := range []string{"keystone", "placement", "glance", "nova", "nova_api", "nova_cell0", "heat", "neutron"} {
 		user, _, _ := strings.Cut(name, "_")
 		fmt.Fprintf(&make, "create database %[1]s; grant all on %[1]s.* to '%[2]s'@'127.0.0.1' identified by '%[3]s', '%[2]s'@'localhost' identified by '%[3]s';",
 			name, user, password)

@@ -96,7 +96,7 @@ func (s *stack) register(ctx context.Context) error {
 		role[name] = r.id("/roles", name)
 	}
 	services := r.make("/projects", "project", map[string]any{"name": "service", "domain_id": "default"})
-	for _, name := range []string{"neutron", "nova", "glance", "placement", "heat", "cinder"} {
+	for _, name := range []string{"neutron", "nova", "glance", "placement", "heat"} {
 		user := r.make("/users", "user", map[string]any{"name": name, "password": password, "domain_id": "default"})
 		r.grant("/projects/"+services, user, role["admin"])
 		r.grant("/projects/"+services, user, role["service"])
@@ -115,7 +115,7 @@ func (s *stack) register(ctx context.Context) error {
 func (r *registrar) catalogue() {
 	for _, s := range []struct{ name, kind, url string }{
 		{"neutron", "network", networkURL}, {"nova", "compute", novaURL}, {"glance", "image", glanceURL}, {"placement", "placement", placementURL},
-		{"heat", "orchestration", heatURL + "/%(tenant_id)s"}, {"cinderv3", "volumev3", cinderURL + "/%(tenant_id)s"},
+		{"heat", "orchestration", heatURL + "/%(tenant_id)s"},
 	} {
 		id := r.make("/services", "service", map[string]any{"name": s.name, "type": s.kind})
 		for _, i := range []string{"public", "internal", "admin"} {

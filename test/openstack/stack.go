@@ -26,7 +26,6 @@ const (
 	networkURL   = "http://127.0.0.1:9696"
 	heatURL      = "http://127.0.0.1:8004/v1"
 	horizonURL   = "http://127.0.0.1:8080"
-	cinderURL    = "http://127.0.0.1:8776/v3"
 )
 
 // Compute drivers of Nova.
