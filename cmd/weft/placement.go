@@ -36,6 +36,7 @@ func (m *machine) place(c *cloud.Cloud, drivers *ml2.Manager) error {
 		return err
 	}
 	api := placement.New(m.log, s)
+	c.QoS.Allocator = api
 	m.placement = placement.NewSyncer(placement.Config{Log: m.log, DB: m.db, API: api, Kinds: drivers.Placed(), Audit: m.cfg.Placement.Audit})
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/weftnet/weft"
+	"github.com/weftnet/weft/internal/accord"
 	"github.com/weftnet/weft/internal/body"
 	"github.com/weftnet/weft/internal/fair"
 	"github.com/weftnet/weft/internal/healthcheck"
@@ -154,8 +155,11 @@ func (rq *httpRequest) paramNames() []string {
 
 func (rq *httpRequest) read() *store.Tx { return rq.s.DB.Read(rq.r.Context(), rq.caller) }
 
+// update runs a transaction. What other services have to agree to, it asks them for.
 func (rq *httpRequest) update(fn func(*store.Tx) error) error {
-	return rq.s.DB.Update(rq.r.Context(), rq.caller, fn)
+	return accord.Do(rq.r.Context(), rq.s.Log, func(ctx context.Context) error {
+		return rq.s.DB.Update(ctx, rq.caller, fn)
+	})
 }
 
 func (rq *httpRequest) write(status int, body []byte) error {

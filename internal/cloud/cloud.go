@@ -97,6 +97,9 @@ func New(cfg Config, drivers *ml2.Manager) *Cloud {
 	c.Core.PortUpdating = append(c.Core.PortUpdating, c.Local.PortUpdating)
 	c.Groups.Deleting = append(c.Groups.Deleting, c.Logs.GroupDeleting)
 	c.Cascade.PortLeaving = append(c.Cascade.PortLeaving, c.Trunks.Leave, c.Local.Leave)
+	// The last: others are asked for it when nobody else refuses the change.
+	c.Core.PortUpdating = append(c.Core.PortUpdating, c.QoS.PortReallocating)
+	c.Core.NetworkUpdating = append(c.Core.NetworkUpdating, c.QoS.NetworkReallocating)
 	return c
 }
 

@@ -13,17 +13,13 @@ import (
 	"github.com/weftnet/weft/internal/peer"
 )
 
-// Difference is what an allocation is to have more of, or less: amounts by class, by
-// provider.
-type Difference map[string]map[string]int64
-
-// String is the difference as Neutron's messages have it, in Python's words.
-func (d Difference) String() string {
+// python is a difference as Neutron's messages have it.
+func python(difference map[string]map[string]int64) string {
 	var providers []string
-	for _, id := range slices.Sorted(maps.Keys(d)) {
+	for _, id := range slices.Sorted(maps.Keys(difference)) {
 		var amounts []string
-		for _, class := range slices.Sorted(maps.Keys(d[id])) {
-			amounts = append(amounts, fmt.Sprintf("'%s': %d", class, d[id][class]))
+		for _, class := range slices.Sorted(maps.Keys(difference[id])) {
+			amounts = append(amounts, fmt.Sprintf("'%s': %d", class, difference[id][class]))
 		}
 		providers = append(providers, fmt.Sprintf("'%s': {%s}", id, strings.Join(amounts, ", ")))
 	}
@@ -43,19 +39,20 @@ type allocation struct {
 	Resources  map[string]int64 `json:"resources"`
 }
 
-// Reallocate changes what a consumer has been given. Errors are Neutron's:
+// Reallocate changes what a consumer has been given, by amounts by class, by provider.
+// Errors are Neutron's:
 // QosPlacementAllocationUpdateConflict if there is not so much, PlacementAllocationRemoved
 // and PlacementAllocationRpNotExists if the consumer has nothing, or nothing of a
 // provider, PlacementAllocationGenerationConflict if others change the same all the time;
 // and weft.Unavailable if Placement cannot be asked.
-func (a *API) Reallocate(ctx context.Context, consumer string, d Difference) error {
+func (a *API) Reallocate(ctx context.Context, consumer string, difference map[string]map[string]int64) error {
 	path := "/allocations/" + consumer
 	for range attempts {
 		var have allocations
 		if err := a.do(ctx, http.MethodGet, path, nil, &have); err != nil {
 			return a.unanswered(consumer, err)
 		}
-		if err := have.change(consumer, d); err != nil {
+		if err := have.change(consumer, difference); err != nil {
 			return err
 		}
 		err := a.do(ctx, http.MethodPut, path, have, nil)
@@ -65,7 +62,7 @@ func (a *API) Reallocate(ctx context.Context, consumer string, d Difference) err
 		case refused(err, http.StatusConflict, concurrentUpdate):
 		case refused(err, http.StatusConflict, ""):
 			return weft.Errorf(weft.Conflict, "QosPlacementAllocationUpdateConflict", "Updating placement allocation with %s for "+
-				"consumer %s failed. The requested resources would exceed the capacity available.", d, consumer)
+				"consumer %s failed. The requested resources would exceed the capacity available.", python(difference), consumer)
 		default:
 			return a.unanswered(consumer, err)
 		}
@@ -75,11 +72,11 @@ func (a *API) Reallocate(ctx context.Context, consumer string, d Difference) err
 }
 
 // change applies a difference. What is down to nothing goes.
-func (a *allocations) change(consumer string, d Difference) error {
+func (a *allocations) change(consumer string, difference map[string]map[string]int64) error {
 	if len(a.Allocations) == 0 {
 		return weft.Errorf(weft.BadRequest, "PlacementAllocationRemoved", "Resource allocation is deleted for consumer %s", consumer)
 	}
-	for id, amounts := range d {
+	for id, amounts := range difference {
 		have := a.Allocations[id]
 		if have == nil {
 			return weft.Errorf(weft.BadRequest, "PlacementAllocationRpNotExists", "Resource provider %s for %s does not exist", id, consumer)

@@ -13,10 +13,15 @@ import (
 const object = "qos_policy"
 
 // Service carries out changes of policies and rules.
-type Service struct{ drivers []ml2.QoSMechanism }
+type Service struct {
+	drivers []ml2.QoSMechanism
+
+	// Allocator is Placement; nil: there is none. It is set before the first request.
+	Allocator Allocator
+}
 
 // New makes a service for the mechanisms that honour rules.
-func New(drivers []ml2.QoSMechanism) *Service { return &Service{drivers} }
+func New(drivers []ml2.QoSMechanism) *Service { return &Service{drivers: drivers} }
 
 // CreatePolicy stores a new policy. Errors: BadRequest for one of no project,
 // QoSPolicyDefaultAlreadyExists.

@@ -54,10 +54,10 @@ func (s *Service) changed(tx *store.Tx, r *weft.QoSRule, validate bool) error {
 			return err
 		}
 	}
-	if r.Type == weft.QoSMinimumBandwidth || r.Type == weft.QoSMinimumPacketRate {
+	if r.Scheduled() {
 		for _, p := range ports {
 			if strings.HasPrefix(p.DeviceOwner, "compute:") {
-				return weft.Errorf(weft.NotSupported, "NotImplementedError", "Cannot update QoS policies/rules backed by resources tracked in Placement")
+				return tracked()
 			}
 		}
 	}
