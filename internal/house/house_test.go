@@ -80,6 +80,10 @@ var rules = []rule{
 	{"internal/keystone", "internal/", []string{"internal/authtoken", "internal/peer"}, "what knows tokens does not know what they are for"},
 	{"internal/peer", "internal/", nil, "who asks other services does not know what for"},
 	{"internal/body", "internal/", nil, "bodies are read before anybody knows what they are for"},
+	{"internal/accord", "internal/", nil, "an accord is about terms, whatever they are"},
+	{"internal/placement/tree", "internal/", nil, "what Placement must have follows from what agents report"},
+	{"internal/placement", "internal/", []string{"internal/peer", "internal/placement", "internal/store"}, "Placement is told of agents; services ask it by the interfaces they declare"},
+	{"internal/qos", "internal/placement", nil, "services do not know who keeps allocations"},
 	{"internal/policy", "internal/", nil, "policy judges values it is given"},
 }
 
