@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -46,7 +47,10 @@ func newNova(log *slog.Logger, base string) (*nova, error) {
 func (n *nova) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u := *n.base
 	u.Path, u.RawPath, u.RawQuery = r.URL.Path, r.URL.RawPath, r.URL.RawQuery
-	req, err := http.NewRequestWithContext(r.Context(), r.Method, u.String(), r.Body)
+	// Some guests close their half of the connection when they have asked (nc does),
+	// which net/http takes for hanging up. The client's timeout ends it in any case.
+	ctx := context.WithoutCancel(r.Context())
+	req, err := http.NewRequestWithContext(ctx, r.Method, u.String(), r.Body)
 	if err != nil {
 		http.Error(w, "bad request", http.StatusBadRequest)
 		return

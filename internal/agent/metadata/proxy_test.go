@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -214,6 +215,25 @@ func TestNovaNotReached(t *testing.T) {
 		if _, err := newNova(slog.New(slog.DiscardHandler), bad); err == nil {
 			t.Errorf("URL %q was accepted", bad)
 		}
+	}
+}
+
+// A guest that says no more, as nc does, is still answered.
+func TestNovaAnswersWhoOnlyListens(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		io.WriteString(w, "i-1")
+	}))
+	defer up.Close()
+	n, err := newNova(slog.New(slog.DiscardHandler), up.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	n.ServeHTTP(w, httptest.NewRequest("GET", "/latest/meta-data/instance-id", nil).WithContext(ctx))
+	if w.Code != http.StatusOK || w.Body.String() != "i-1" {
+		t.Errorf("status %d, body %q", w.Code, w.Body)
 	}
 }
 
