@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -163,16 +164,20 @@ func (l *life) suspend(ctx context.Context) error {
 	if err := l.well(ctx); err != nil {
 		return err
 	}
-	if after := uptime(page(ctx, l.address)); len(after) < len(before) {
-		return fmt.Errorf("it was up for %q, and is for %q: it has booted", before, after)
+	if after := uptime(page(ctx, l.address)); after < before {
+		return fmt.Errorf("it was up for %d s, and is for %d s: it has booted", before, after)
 	}
 	return nil
 }
 
-// uptime is the line that tells how long a guest is up.
-func uptime(page string) string {
+// uptime is for how many seconds a guest has been up, as its page tells.
+func uptime(page string) int {
 	_, up, _ := strings.Cut(page, "up=")
-	return strings.TrimSpace(up)
+	seconds, err := strconv.Atoi(strings.TrimSpace(up))
+	if err != nil {
+		return 0
+	}
+	return seconds
 }
 
 func (l *life) rebuild(ctx context.Context) error {
