@@ -12,6 +12,7 @@ type PortBinding struct {
 	VNICType   string         `json:"vnic_type"`
 	Profile    map[string]any `json:"profile"`
 	Status     string         `json:"status"`
+	Wired      bool           `json:"wired,omitempty"` // not on the wire: the host that it prepares has the port ready
 }
 
 // StatusInactive is the status of a binding that is prepared and not in use.

@@ -28,6 +28,7 @@ import (
 	"github.com/weftnet/weft/internal/feed"
 	"github.com/weftnet/weft/internal/host"
 	"github.com/weftnet/weft/internal/identity"
+	"github.com/weftnet/weft/internal/nova"
 	"github.com/weftnet/weft/internal/placement"
 	"github.com/weftnet/weft/internal/serve"
 	"github.com/weftnet/weft/internal/store"
@@ -57,6 +58,7 @@ type machine struct {
 	agent     *agent.Agent // nil: the APIs only
 	beat      *heartbeat
 	placement *placement.Syncer // nil: there is no Placement
+	nova      *nova.Notifier    // nil: there is none
 	closers   []func()
 	authURL   string
 	bodies    *body.Reader // of all APIs
@@ -81,7 +83,10 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 	if err != nil {
 		return nil, err
 	}
-	if m.network, err = networkAPI(cfg, log, db, c, m.gate.Admit, m.authURL, m.bodies); err != nil {
+	if err := m.tellNova(ctx); err != nil {
+		return nil, err
+	}
+	if m.network, err = networkAPI(cfg, log, db, c, m.gate.Admit, m.authURL, m.bodies, m.peers); err != nil {
 		return nil, err
 	}
 	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, agents: withAgent, place: c.L3.PlaceRouters, watch: c.Watch, rebind: c.Core.RetryBindings,

@@ -11,27 +11,15 @@ import (
 	"github.com/weftnet/weft/internal/cloud"
 	"github.com/weftnet/weft/internal/config"
 	"github.com/weftnet/weft/internal/ml2"
-	"github.com/weftnet/weft/internal/peer"
 	"github.com/weftnet/weft/internal/placement"
 )
-
-// service is another service of the cloud, as the configuration has it.
-func service(kind string, p config.Peer) (*peer.Service, error) {
-	session, err := peer.NewSession(peer.Config{URL: p.AuthURL, CAFile: p.CAFile, Insecure: p.Insecure, Timeout: p.Timeout,
-		User: peer.User{Name: p.Username, Password: p.Password, Domain: p.UserDomain, DomainID: p.UserDomainID,
-			Project: p.Project, ProjectDomain: p.ProjectDomain, ProjectDomainID: p.ProjectDomainID}})
-	if err != nil {
-		return nil, err
-	}
-	return session.Service(peer.Where{Type: kind, Region: p.Region, Interfaces: p.Interfaces, URL: p.Endpoint}), nil
-}
 
 // place has the resources of hosts known to Placement, if there is one.
 func (m *machine) place(c *cloud.Cloud, drivers *ml2.Manager) error {
 	if m.cfg.Placement.AuthURL == "" {
 		return nil
 	}
-	s, err := service("placement", m.cfg.Placement.Peer)
+	s, err := neighbour("placement", m.cfg.Placement.Peer)
 	if err != nil {
 		return err
 	}

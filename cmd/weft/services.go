@@ -33,13 +33,13 @@ type admission func(context.Context, weft.Credentials) (*weft.Caller, error)
 
 // networkAPI is the Networking API with every resource there is.
 func networkAPI(cfg config.Config, log *slog.Logger, db *store.DB, c *cloud.Cloud, admit admission, authURL string,
-	bodies *body.Reader) (*api.Server, error) {
+	bodies *body.Reader, peers func() map[string]any) (*api.Server, error) {
 	rules, err := loadPolicy(cfg, log)
 	if err != nil {
 		return nil, err
 	}
 	s := api.NewServer(api.Config{Log: log, DB: db, Policy: rules, Quota: c.Quota, Auth: admit, AuthURL: authURL,
-		MaxLimit: cfg.PageLimit, Bodies: bodies})
+		MaxLimit: cfg.PageLimit, Bodies: bodies, Peers: peers})
 	c.Register(s)
 	return s, nil
 }

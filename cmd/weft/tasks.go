@@ -17,6 +17,9 @@ func (m *machine) tasks() []run.Task {
 	if m.placement != nil {
 		tasks = append(tasks, always("placement", m.placement.Run))
 	}
+	if m.nova != nil {
+		tasks = append(tasks, always("nova", m.nova.Run))
+	}
 	if m.agent != nil {
 		tasks = append(tasks, always("agent", m.agent.Run))
 	}

@@ -227,6 +227,9 @@ func upRootless(c config.Config, lock *dirLock) error {
 		return errors.New("without root weft runs in a network namespace of its own, " +
 			"from which it cannot ask the Keystone of [identity] url")
 	}
+	if c.Nova.AuthURL != "" {
+		return errors.New("without root weft runs in a network namespace of its own, from which it cannot tell the Nova of [nova] anything")
+	}
 	sockets, err := listeners(c)
 	if err != nil {
 		return err

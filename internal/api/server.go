@@ -2,7 +2,7 @@ package api
 
 import (
 	"context"
-	"fmt"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -54,6 +54,7 @@ type Config struct {
 	AuthURL  string                                                        // for WWW-Authenticate
 	MaxLimit int                                                           // largest page; 0: as large as asked for
 	Bodies   *body.Reader                                                  // nil: one with the default limits
+	Peers    func() map[string]any                                         // how it goes with other services of the cloud, for /healthz; nil: there are none
 }
 
 // Server answers the Networking API. Register resources before serving.
@@ -364,7 +365,19 @@ func (s *Server) health(rq *httpRequest) error {
 	if err := s.failing(rq); err != nil {
 		return err
 	}
-	return rq.write(http.StatusOK, fmt.Appendf(nil, `{"status":"ok","change_log_bytes":%d}`, s.DB.LogBytes()))
+	out := struct {
+		Status string         `json:"status"`
+		Bytes  int64          `json:"change_log_bytes"`
+		Peers  map[string]any `json:"peers,omitempty"`
+	}{"ok", s.DB.LogBytes(), nil}
+	if s.Peers != nil {
+		out.Peers = s.Peers()
+	}
+	body, err := json.Marshal(out)
+	if err != nil {
+		return err
+	}
+	return rq.write(http.StatusOK, body)
 }
 
 // failing is why requests cannot be served, nil if they can.

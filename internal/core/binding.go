@@ -88,6 +88,7 @@ func (s *Service) UpdateBinding(tx *store.Tx, p *weft.Port, host string, b *weft
 		return s.rebind(tx, p, b)
 	}
 	if b.Host != host {
+		b.Wired = false
 		if _, err := s.Binding(tx, p, b.Host); err == nil {
 			return weft.Errorf(weft.Conflict, "PortBindingAlreadyExists", "Binding for port %s on host %s already exists.", p.ID, b.Host)
 		}
@@ -130,7 +131,7 @@ func (s *Service) ActivateBinding(tx *store.Tx, p *weft.Port, host string) (*wef
 	}
 	last := *b
 	last.Host, last.VNICType, last.Profile = p.HostID, p.VNICType, p.Profile
-	last.VIFType, last.VIFDetails = weft.VIFUnbound, map[string]any{}
+	last.VIFType, last.VIFDetails, last.Wired = weft.VIFUnbound, map[string]any{}, false
 	if err := store.PortBindings.Update(tx, &last); err != nil {
 		return nil, err
 	}

@@ -269,6 +269,50 @@ func TestBindingAndStatus(t *testing.T) {
 	}
 }
 
+// A host that a port is prepared for says when it is ready there, which the port's own
+// status does not show.
+func TestWiredWhereItIsToGo(t *testing.T) {
+	b := newBench(t)
+	b.host("h2")
+	p := b.port(&weft.Port{NetworkID: b.network().ID, HostID: "h1", DeviceOwner: "compute:nova", DeviceID: "vm"})
+	b.must(func(tx *store.Tx) error {
+		return b.s.CreateBinding(tx, b.getPort(p.ID), &weft.PortBinding{Host: "h2", VNICType: "normal"})
+	})
+	report := func(host string, up bool) {
+		b.must(func(tx *store.Tx) error {
+			return b.s.SetPortStatuses(tx, host, []hostReport{{ID: p.ID, Revision: 1, Up: up}})
+		})
+	}
+	wired := func(host string, want bool) {
+		t.Helper()
+		b.must(func(tx *store.Tx) error {
+			binding, err := store.PortBindings.First(tx, store.Eq("port_id", p.ID), store.Eq("host", host))
+			if err == nil && (binding == nil || binding.Wired != want) {
+				t.Errorf("on %s: %+v", host, binding)
+			}
+			return err
+		})
+	}
+	report("h1", true)
+	wired("h2", false)
+	report("h2", true)
+	wired("h2", true)
+	if got := b.getPort(p.ID); got.Status != weft.StatusActive || got.HostID != "h1" {
+		t.Errorf("%s on %s", got.Status, got.HostID)
+	}
+	report("h2", false)
+	wired("h2", false)
+	report("h2", true)
+	b.must(func(tx *store.Tx) error {
+		p, err := store.Ports.Get(tx, p.ID)
+		if err == nil {
+			_, err = b.s.ActivateBinding(tx, p, "h2")
+		}
+		return err
+	})
+	wired("h1", false)
+}
+
 type hostReport = host.PortReport
 
 func TestFloatingIPPortStatus(t *testing.T) {

@@ -48,12 +48,28 @@ func (s *Service) setStatuses(tx *store.Tx, hostID string, reports []host.PortRe
 		p.Status = status
 		return store.Ports.Update(tx, p)
 	})
+	if err == nil {
+		err = setWired(tx, hostID, byID, ids)
+	}
 	for _, hook := range s.PortsReported {
 		if err == nil {
 			err = hook(tx, ids)
 		}
 	}
 	return err
+}
+
+// setWired records which of the bindings that prepare the host have their port ready
+// there: an instance that moves can come.
+func setWired(tx *store.Tx, hostID string, reports map[string]host.PortReport, ids []any) error {
+	bindings, err := store.PortBindings.Find(tx, store.Eq("host", hostID), store.In("port_id", ids...))
+	return each(bindings, err, func(b *weft.PortBinding) error {
+		if up := reports[b.PortID].Up; b.Wired != up {
+			b.Wired = up
+			return store.PortBindings.Update(tx, b)
+		}
+		return nil
+	})
 }
 
 // RetryBindings binds again the ports of a host that no driver could carry, when

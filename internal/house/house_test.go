@@ -79,6 +79,7 @@ var rules = []rule{
 	{"internal/authtoken", "internal/", nil, "the gate judges tokens, wherever they come from"},
 	{"internal/keystone", "internal/", []string{"internal/authtoken", "internal/peer"}, "what knows tokens does not know what they are for"},
 	{"internal/peer", "internal/", nil, "who asks other services does not know what for"},
+	{"internal/nova", "internal/", []string{"internal/store", "internal/peer"}, "what Nova is told follows from the log alone"},
 	{"internal/body", "internal/", nil, "bodies are read before anybody knows what they are for"},
 	{"internal/accord", "internal/", nil, "an accord is about terms, whatever they are"},
 	{"internal/placement/tree", "internal/", nil, "what Placement must have follows from what agents report"},
