@@ -79,7 +79,8 @@ func (a *allocations) change(consumer string, difference map[string]map[string]i
 	for id, amounts := range difference {
 		have := a.Allocations[id]
 		if have == nil {
-			return weft.Errorf(weft.BadRequest, "PlacementAllocationRpNotExists", "Resource provider %s for %s does not exist", id, consumer)
+			return weft.Errorf(weft.BadRequest, "PlacementAllocationRpNotExists",
+				"Resource provider %s for %s does not exist", id, consumer)
 		}
 		for class, more := range amounts {
 			if have.Resources[class] += more; have.Resources[class] <= 0 {

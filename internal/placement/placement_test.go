@@ -22,7 +22,8 @@ import (
 	"github.com/weftnet/weft/internal/store/storetest"
 )
 
-var kind = tree.Kind{AgentType: weft.AgentLinuxBridge, Namespace: uuid.MustParse("87ee7d5c-73bb-11e8-9008-c4d987b2a692"), VNICTypes: []string{"normal"}}
+var kind = tree.Kind{AgentType: weft.AgentLinuxBridge,
+	Namespace: uuid.MustParse("87ee7d5c-73bb-11e8-9008-c4d987b2a692"), VNICTypes: []string{"normal"}}
 
 // world is a cloud with one agent, and a Placement that knows its hypervisor.
 type world struct {

@@ -42,7 +42,8 @@ func real(t *testing.T) (service *peer.Service, writes *atomic.Int64) {
 	l.Close()
 	cmd := exec.Command("placement-api", "--host", "127.0.0.1", "--port", port)
 	cmd.Env = append(os.Environ(), "OS_PLACEMENT_CONFIG_DIR="+dir, "OS_API__AUTH_STRATEGY=noauth2",
-		"OS_PLACEMENT_DATABASE__SYNC_ON_STARTUP=True", "OS_PLACEMENT_DATABASE__CONNECTION=sqlite:///"+filepath.Join(dir, "placement.db"))
+		"OS_PLACEMENT_DATABASE__SYNC_ON_STARTUP=True",
+		"OS_PLACEMENT_DATABASE__CONNECTION=sqlite:///"+filepath.Join(dir, "placement.db"))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,8 @@ func real(t *testing.T) (service *peer.Service, writes *atomic.Int64) {
 	keystone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Subject-Token", "admin") // whose token it is, as noauth2 has it
 		w.WriteHeader(http.StatusCreated)
-		fmt.Fprintf(w, `{"token": {"catalog": [{"type": "placement", "endpoints": [{"interface": "public", "region": "one", "url": %q}]}]}}`, between.URL)
+		fmt.Fprintf(w, `{"token": {"catalog": [{"type": "placement",
+			"endpoints": [{"interface": "public", "region": "one", "url": %q}]}]}}`, between.URL)
 	}))
 	t.Cleanup(keystone.Close)
 	session, err := peer.NewSession(peer.Config{URL: keystone.URL, Timeout: startup})
