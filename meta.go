@@ -29,7 +29,7 @@ type Caller struct {
 	Admin         bool     // may do everything; decided by policy, from the rest
 	Advsvc        bool     // another service, which sees everything; decided likewise
 	RequestID     string
-	GlobalRequest string // X-Openstack-Request-Id as sent by the client
+	GlobalRequest string // X-Openstack-Request-Id of the client: what it works on; "" if it sent none
 }
 
 // HasRole reports whether the caller holds the role.

@@ -39,7 +39,7 @@ func networkAPI(cfg config.Config, log *slog.Logger, db *store.DB, c *cloud.Clou
 		return nil, err
 	}
 	s := api.NewServer(api.Config{Log: log, DB: db, Policy: rules, Quota: c.Quota, Auth: admit, AuthURL: authURL,
-		MaxLimit: cfg.PageLimit, Bodies: bodies, Peers: peers})
+		MaxLimit: cfg.PageLimit, Bodies: bodies, Peers: peers, Projects: cfg.EnforceScope})
 	c.Register(s)
 	return s, nil
 }

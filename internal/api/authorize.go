@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/weftnet/weft"
 	"github.com/weftnet/weft/internal/store"
 )
 
@@ -257,4 +258,21 @@ func (j *judge[T]) computed(name string) any {
 		return json.Unmarshal(row.Extra[0], &out)
 	}))
 	return out
+}
+
+// checkScope refuses, where the operator wants it, a token that is of no project. The
+// words are oslo.policy's.
+func (s *Server) checkScope(c *weft.Caller) error {
+	scope := ""
+	switch {
+	case !s.Projects:
+	case c.System:
+		scope = "system"
+	case c.DomainID != "":
+		scope = "domain"
+	}
+	if scope == "" {
+		return nil
+	}
+	return weft.Errorf(weft.Forbidden, "InvalidScope", "The request requires a scope of ['project'], request was made with %s scope.", scope)
 }

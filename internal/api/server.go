@@ -52,6 +52,7 @@ type Config struct {
 	Quota    Quota
 	Auth     func(context.Context, weft.Credentials) (*weft.Caller, error) // nil caller or weft.Unauthorized: 401
 	AuthURL  string                                                        // for WWW-Authenticate
+	Projects bool                                                          // tokens of the system or of a domain: 403
 	MaxLimit int                                                           // largest page; 0: as large as asked for
 	Bodies   *body.Reader                                                  // nil: one with the default limits
 	Peers    func() map[string]any                                         // how it goes with other services of the cloud, for /healthz; nil: there are none
@@ -195,11 +196,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if weft.IsKind(err, weft.Unauthorized) {
 			w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.AuthURL+`"`)
 		}
-		writeError(rec, r, s.Log.With("request", id), rq.sees, err)
+		writeError(rec, r, s.logWith(r, id), rq.sees, err)
 	}
-	if s.Log.Enabled(r.Context(), slog.LevelDebug) {
-		s.Log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", rec.status, "took", time.Since(start), "request", id)
-	}
+	rq.logAnswered(id, rec.status, time.Since(start))
 }
 
 // release ends the request's hold on what requests share.
@@ -253,9 +252,12 @@ func (s *Server) route(rq *httpRequest, id string) error {
 		return weft.Errorf(weft.Unauthorized, "Unauthorized", "The request you have made requires authentication.")
 	}
 	c := *caller // shared by all requests with the token
-	c.RequestID = id
+	c.RequestID, c.GlobalRequest = id, globalRequest(rq.r)
 	s.Policy.Judge(&c)
 	rq.caller = &c
+	if err := s.checkScope(&c); err != nil {
+		return err
+	}
 	switch rest {
 	case "":
 		return notFound()

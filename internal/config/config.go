@@ -40,6 +40,7 @@ type Config struct {
 	LogBytes     int64         // and how much of it is kept
 	LogUnread    int64         // or has to be, because others have still to be told
 	PolicyFile   string        // rules in place of the built-in ones; "" is none
+	EnforceScope bool          // tokens of a system or a domain admit to nothing
 	TokenTTL     time.Duration
 	FreeFailures int // wrong passwords in a row before the next has to wait; 0 is any number
 	Clients      Clients

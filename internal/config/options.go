@@ -133,6 +133,9 @@ times as much memory together, whatever is in them.`},
 		{"oslo_policy", "policy_file", "", read(func(c *Config) *string { return &c.PolicyFile }, text),
 			`Rules in place of the built-in ones, in the form and under the names of
 Neutron's policy.yaml; relative to the folder of this file. Empty: none.`},
+		{"oslo_policy", "enforce_scope", "false", read(func(c *Config) *bool { return &c.EnforceScope }, boolean),
+			`Whether tokens that are not of a project, but of the system or of a domain, are
+refused: all of Neutron's rules are about projects.`},
 		{"metadata", "nova_metadata_url", "", read(func(c *Config) *string { return &c.Metadata.NovaURL }, orNone(webURL)),
 			`Nova's metadata API, such as http://controller:8775, which answers instances
 that ask about themselves. Empty: weft answers what it knows.`},

@@ -17,14 +17,15 @@ func (s *Service) domain() string {
 	return s.cfg.DNSDomain + "."
 }
 
-// named reports whether the name given to a port counts: only if the operator has
-// chosen a domain.
-func (s *Service) named(p *weft.Port) bool { return p.DNSName != "" && s.domain() != DefaultDNSDomain }
-
-// checkName refuses a name that is too long with its domain, and a complete one
-// that is in another domain.
-func (s *Service) checkName(p *weft.Port) error {
-	if !s.named(p) {
+// settleName refuses a name that is too long with its domain, and a complete one that
+// is in another domain. While the operator has chosen no domain, ports have no names:
+// Nova refuses a port whose name is not that of its server, and names given before or by
+// templates would be in the way.
+func (s *Service) settleName(p *weft.Port) error {
+	if s.domain() == DefaultDNSDomain {
+		p.DNSName, p.DNSDomain = "", ""
+	}
+	if p.DNSName == "" {
 		return nil
 	}
 	domain := s.domain()
@@ -48,7 +49,7 @@ func (s *Service) assignNames(p *weft.Port) []weft.DNSAssignment {
 	out := make([]weft.DNSAssignment, 0, len(p.FixedIPs))
 	for _, ip := range p.FixedIPs {
 		name := "host-" + strings.NewReplacer(".", "-", ":", "-").Replace(ip.IPAddress.String())
-		if s.named(p) {
+		if p.DNSName != "" {
 			name = p.DNSName
 		}
 		a := weft.DNSAssignment{IPAddress: ip.IPAddress, Hostname: name, FQDN: name}

@@ -36,7 +36,7 @@ func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 	if err := checkDevice(tx, p); err != nil {
 		return err
 	}
-	if err := s.checkName(p); err != nil {
+	if err := s.settleName(p); err != nil {
 		return err
 	}
 	if err := s.chooseMAC(tx, v, p); err != nil {
@@ -59,7 +59,7 @@ func (s *Service) CreatePort(tx *store.Tx, p *weft.Port, given weft.Given) error
 	if !given["propagate_uplink_status"] {
 		p.PropagateUplink = true
 	}
-	if err := s.checkName(p); err != nil {
+	if err := s.settleName(p); err != nil {
 		return err
 	}
 	p.DNSAssignment = s.assignNames(p)
@@ -157,7 +157,7 @@ func (s *Service) UpdatePort(tx *store.Tx, old, p *weft.Port, given weft.Given) 
 				n, weft.MaxExtraDHCPOpts)
 		}
 	}
-	if err := s.checkName(p); err != nil {
+	if err := s.settleName(p); err != nil {
 		return err
 	}
 	p.DNSAssignment = s.assignNames(p)
@@ -199,7 +199,7 @@ func (s *Service) reidentify(tx *store.Tx, old, p *weft.Port) (*view, error) {
 		return nil, err
 	}
 	if p.DNSName != old.DNSName {
-		if err := s.checkName(p); err != nil {
+		if err := s.settleName(p); err != nil {
 			return nil, err
 		}
 	}

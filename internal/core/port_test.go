@@ -341,3 +341,46 @@ func TestRetryBindings(t *testing.T) {
 		t.Errorf("with an agent: %+v", got)
 	}
 }
+
+// A port has a name only where the operator has chosen a domain, as in Neutron.
+func TestPortNames(t *testing.T) {
+	for _, tt := range []struct{ domain, name, want, fqdn, refused string }{
+		{domain: "openstacklocal.", name: "web"},
+		{domain: "openstacklocal", name: "web.example.org."},
+		{domain: "", name: "web"},
+		{domain: "example.org.", name: "web", want: "web", fqdn: "web.example.org."},
+		{domain: "example.org", name: "web.example.org.", want: "web.example.org.", fqdn: "web.example.org."},
+		{domain: "example.org.", name: "web.example.net.", refused: "Its higher level labels must be equal"},
+		{domain: "example.org."},
+	} {
+		b := newBench(t)
+		cfg := Defaults()
+		cfg.DNSDomain = tt.domain
+		group := b.s.DefaultGroup
+		b.s = New(cfg, testDrivers())
+		b.s.DefaultGroup = group
+		n := b.network()
+		b.subnet(n, "10.0.0.0/24")
+		made := &weft.Port{NetworkID: n.ID, DNSName: tt.name}
+		err := b.createPort(made)
+		if tt.refused != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.refused) {
+				t.Errorf("%+v: %v", tt, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%+v: %v", tt, err)
+		}
+		if tt.fqdn == "" {
+			domain := tt.domain
+			if domain == "" {
+				domain = DefaultDNSDomain
+			}
+			tt.fqdn = "host-" + strings.ReplaceAll(made.FixedIPs[0].IPAddress.String(), ".", "-") + "." + strings.TrimSuffix(domain, ".") + "."
+		}
+		if a := made.DNSAssignment; made.DNSName != tt.want || len(a) != 1 || a[0].FQDN != tt.fqdn {
+			t.Errorf("%+v: %q %+v", tt, made.DNSName, a)
+		}
+	}
+}
