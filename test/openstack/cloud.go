@@ -59,11 +59,6 @@ func get[T any](ctx context.Context, by *caller, collection, noun, id string) (T
 	return out[noun], err
 }
 
-// update changes a noun.
-func update(ctx context.Context, by *caller, collection, noun, id string, in map[string]any) error {
-	return by.do(ctx, "PUT", networkURL+"/v2.0/"+collection+"/"+id, map[string]any{noun: in}, nil)
-}
-
 // remove deletes a noun of the Networking API; one that is not there counts as deleted.
 func remove(ctx context.Context, by *caller, collection, id string) error {
 	err := by.do(ctx, "DELETE", networkURL+"/v2.0/"+collection+"/"+id, nil, nil)

@@ -201,7 +201,7 @@ func (t *trial) vanishes(ctx context.Context, id string, p portDoc) error {
 	}
 	out, err := t.sql(ctx, "select consumer_id from placement.allocations where consumer_id='"+id+"'")
 	if err == nil && out != "" {
-		err = errors.New("Placement keeps an allocation of the deleted server")
+		err = errors.New("an allocation of the deleted server stays in Placement")
 	}
 	if err == nil {
 		t.saw("deleted: no port, no interface, no nft element, no allocation is left")
