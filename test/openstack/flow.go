@@ -62,12 +62,7 @@ func (t *trial) plugged(ctx context.Context, p portDoc) error {
 	if err := ip(ctx, "tuntap", "add", p.tap(), "mode", "tap"); err != nil {
 		return err
 	}
-	t.later(func(ctx context.Context) error {
-		if _, err := net.InterfaceByName(p.tap()); err != nil {
-			return nil
-		}
-		return ip(ctx, "link", "delete", p.tap())
-	})
+	t.later(func(ctx context.Context) error { return unplugged(ctx, p) })
 	brq := "brq" + p.NetworkID[:11]
 	for _, args := range [][]string{{"link", "set", p.tap(), "address", p.MAC, "up"}, {"link", "set", p.tap(), "master", brq}} {
 		if err := ip(ctx, args...); err != nil {
@@ -79,6 +74,14 @@ func (t *trial) plugged(ctx context.Context, p portDoc) error {
 	}
 	t.saw("port %s is ACTIVE", p.ID)
 	return nil
+}
+
+// unplugged takes the tap away, if it is there, as a hypervisor does.
+func unplugged(ctx context.Context, p portDoc) error {
+	if _, err := net.InterfaceByName(p.tap()); err != nil {
+		return nil
+	}
+	return ip(ctx, "link", "delete", p.tap())
 }
 
 func (s *stack) portBecomes(ctx context.Context, id, status string) error {
@@ -194,6 +197,9 @@ func (s *stack) shows(ctx context.Context, id, address string, want bool) error 
 // vanishes deletes a server, of which nothing is to be left.
 func (t *trial) vanishes(ctx context.Context, id string, p portDoc) error {
 	if err := t.deleteServer(ctx, id); err != nil {
+		return err
+	}
+	if err := unplugged(ctx, p); err != nil {
 		return err
 	}
 	if err := t.leftNothing(ctx, p); err != nil {
