@@ -194,6 +194,7 @@ func testKeystone(t *testing.T) {
 	w.credentials()
 	w.revoked()
 	w.late()
+	w.scopes(conf)
 	w.away()
 }
 
@@ -313,6 +314,26 @@ func (w *keystoneTest) credentials() {
 	w.expect("what a service does for it", 200, "/v2.0/ports", token, w.serviceToken)
 	w.expect("itself in the place of the service's", 401, "/v2.0/ports", token, token)
 	w.expect("another member's in the place of the service's", 401, "/v2.0/ports", token, w.token)
+}
+
+// scopes: what an administrator of the system may do is what his roles say, or nothing
+// where the operator holds Neutron's rules to be about projects.
+func (w *keystoneTest) scopes(conf string) {
+	w.admin.run("role add --user admin --system all admin")
+	system := &openstack{w.t, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.t.TempDir(), "OS_AUTH_URL=" + keystoneURL, "OS_IDENTITY_API_VERSION=3",
+		"OS_USERNAME=admin", "OS_PASSWORD=secret", "OS_SYSTEM_SCOPE=all", "OS_USER_DOMAIN_ID=default"}}
+	token, project := system.run("token issue -f value -c id"), w.admin.run("token issue -f value -c id")
+	w.expect("a token of the system", 200, "/v2.0/networks", token, "")
+	w.stop()
+	if err := os.WriteFile(conf, []byte(weftConf+"[oslo_policy]\nenforce_scope = true\n"), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	w.start()
+	w.waitFor("weft to know tokens again", func() bool {
+		status, _ := w.get("/v2.0/networks", project, "")
+		return status == http.StatusOK
+	})
+	w.expect("a token of the system where only those of projects count", 403, "/v2.0/networks", token, "")
 }
 
 func (w *keystoneTest) revoked() {
