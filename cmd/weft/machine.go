@@ -89,8 +89,9 @@ func newMachine(ctx context.Context, cfg config.Config, log *slog.Logger, db *st
 	if m.network, err = networkAPI(cfg, log, db, c, m.gate.Admit, m.authURL, m.bodies, m.peers); err != nil {
 		return nil, err
 	}
-	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, agents: withAgent, place: c.L3.PlaceRouters, watch: c.Watch, rebind: c.Core.RetryBindings,
-		offer: resources(m.cfg, hypervisor(ctx, m.cfg))}
+	m.beat = &heartbeat{log: log, db: db, cfg: m.cfg, agents: withAgent, place: c.L3.PlaceRouters, watch: c.Watch,
+		rebind: c.Core.RetryBindings,
+		offer:  resources(m.cfg, hypervisor(ctx, m.cfg))}
 	if err := m.beat.beat(ctx); err != nil {
 		return nil, fmt.Errorf("registering the agents: %w", err)
 	}

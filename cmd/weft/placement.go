@@ -25,7 +25,8 @@ func (m *machine) place(c *cloud.Cloud, drivers *ml2.Manager) error {
 	}
 	api := placement.New(m.log, s)
 	c.QoS.Allocator = api
-	m.placement = placement.NewSyncer(placement.Config{Log: m.log, DB: m.db, API: api, Kinds: drivers.Placed(), Audit: m.cfg.Placement.Audit})
+	m.placement = placement.NewSyncer(placement.Config{Log: m.log, DB: m.db, API: api, Kinds: drivers.Placed(),
+		Audit: m.cfg.Placement.Audit})
 	return nil
 }
 

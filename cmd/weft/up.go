@@ -228,7 +228,8 @@ func upRootless(c config.Config, lock *dirLock) error {
 			"from which it cannot ask the Keystone of [identity] url")
 	}
 	if c.Nova.AuthURL != "" {
-		return errors.New("without root weft runs in a network namespace of its own, from which it cannot tell the Nova of [nova] anything")
+		return errors.New("without root weft runs in a network namespace of its own, " +
+			"from which it cannot tell the Nova of [nova] anything")
 	}
 	sockets, err := listeners(c)
 	if err != nil {

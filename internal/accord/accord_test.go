@@ -59,8 +59,10 @@ func TestDo(t *testing.T) {
 		{name: "no longer needed", needs: [][]string{{"a"}, nil}, want: []string{"agree a", "commit", "withdraw a"}},
 		{name: "fails after all", needs: [][]string{{"a"}}, fails: errors.New("disk full"),
 			want: []string{"agree a", "withdraw a"}, err: "disk full"},
-		{name: "always something else", needs: [][]string{{"a"}, {"b"}, {"c"}, {"d"}, {"e"}, {"f"}}, err: "Conflict: Others change the same all the time; try again.",
-			want: []string{"agree a", "withdraw a", "agree b", "withdraw b", "agree c", "withdraw c", "agree d", "withdraw d", "agree e", "withdraw e"}},
+		{name: "always something else", needs: [][]string{{"a"}, {"b"}, {"c"}, {"d"}, {"e"}, {"f"}},
+			err: "Conflict: Others change the same all the time; try again.",
+			want: []string{"agree a", "withdraw a", "agree b", "withdraw b", "agree c", "withdraw c", "agree d", "withdraw d",
+				"agree e", "withdraw e"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			diary = nil

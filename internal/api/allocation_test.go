@@ -93,10 +93,12 @@ type placed struct {
 const instance = "0d0d0d0d-0000-4000-8000-000000000001"
 
 func newPlaced(t *testing.T, db *store.DB) *placed {
-	p := &placed{world: newWorld(t, db), allocator: &allocator{have: map[string]map[string]map[string]int64{}}, policies: map[string]string{}}
+	p := &placed{world: newWorld(t, db), allocator: &allocator{have: map[string]map[string]map[string]int64{}},
+		policies: map[string]string{}}
 	p.cloud.QoS.Allocator = placement.New(slog.New(slog.DiscardHandler), p.allocator)
 	offers := map[string]any{"interface_mappings": map[string]any{"provider": "eth1"}, "tunnel_types": []any{"vxlan"},
-		"resource_provider_bandwidths":                          map[string]any{"eth1": map[string]any{"egress": 1000, "ingress": 1000}},
+		"resource_provider_bandwidths": map[string]any{"eth1": map[string]any{"egress": 1000,
+			"ingress": 1000}},
 		"resource_provider_packet_processing_without_direction": map[string]any{"h1": map[string]any{"any": 1000}},
 		"resource_provider_hypervisors":                         map[string]any{"eth1": "h1"}}
 	kind := linuxbridge.New(0).(interface{ Placed() tree.Kind }).Placed()
@@ -117,7 +119,8 @@ func newPlaced(t *testing.T, db *store.DB) *placed {
 		t.Fatal(err)
 	}
 	p.network = p.made("networks", "network", `{"network":{"provider:network_type":"vlan","provider:physical_network":"provider"}}`)
-	for name, rules := range map[string]string{"small": "bandwidth 100", "large": "bandwidth 900", "both": "bandwidth 200 rate 300", "none": ""} {
+	for name, rules := range map[string]string{"small": "bandwidth 100", "large": "bandwidth 900",
+		"both": "bandwidth 200 rate 300", "none": ""} {
 		id := p.made("qos/policies", "policy", `{"policy":{"name":"`+name+`"}}`)
 		p.policies[name] = id
 		words := strings.Fields(rules)
@@ -254,7 +257,8 @@ func TestReallocate(t *testing.T) {
 		other := p.boots(second, p.policy("small"))
 		said := p.change("ports/"+other, "port", "large", 409)
 		for _, want := range []string{"QosPlacementAllocationUpdateConflict", "Updating placement allocation with {'" + p.device +
-			"': {'NET_BW_EGR_KILOBIT_PER_SEC': 800}} for consumer " + second + " failed. The requested resources would exceed the capacity available."} {
+			"': {'NET_BW_EGR_KILOBIT_PER_SEC': 800}} for consumer " + second +
+			" failed. The requested resources would exceed the capacity available."} {
 			if !strings.Contains(said, want) {
 				t.Errorf("no %q in %s", want, said)
 			}
@@ -318,11 +322,13 @@ func TestReallocateWithout(t *testing.T) {
 	p.change("ports/"+port, "port", "large", 503)
 	p.allocator.away = false
 	p.allocator.have[instance] = nil
-	if said := p.change("ports/"+port, "port", "large", 400); !strings.Contains(said, "Resource allocation is deleted for consumer "+instance) {
+	if said := p.change("ports/"+port, "port", "large", 400); !strings.Contains(said,
+		"Resource allocation is deleted for consumer "+instance) {
 		t.Error(said)
 	}
 	p.allocator.have[instance] = map[string]map[string]int64{"the compute node": {"VCPU": 1}}
-	if said := p.change("ports/"+port, "port", "large", 400); !strings.Contains(said, "Resource provider "+p.device+" for "+instance+" does not exist") {
+	if said := p.change("ports/"+port, "port", "large", 400); !strings.Contains(said,
+		"Resource provider "+p.device+" for "+instance+" does not exist") {
 		t.Error(said)
 	}
 	p.cloud.QoS.Allocator = nil
@@ -340,7 +346,8 @@ func TestBindWhereAllocated(t *testing.T) {
 	for _, c := range []struct{ name, network, host, allocation, want string }{
 		{"by group", p.network, "h1", `{"` + absent + `": "` + p.device + `"}`, "bridge"},
 		{"the old form", p.network, "h1", `"` + p.device + `"`, "bridge"},
-		{"of two providers", p.network, "h1", `{"` + absent + `": "` + p.device + `", "` + instance + `": "` + p.agent + `"}`, "bridge"},
+		{"of two providers", p.network, "h1", `{"` + absent + `": "` + p.device + `", "` + instance + `": "` + p.agent + `"}`,
+			"bridge"},
 		{"the packet rate of any network", far, "h1", `{"` + absent + `": "` + p.agent + `"}`, "bridge"},
 		{"nothing", p.network, "h2", `{}`, "bridge"},
 		{"another host", p.network, "h2", `{"` + absent + `": "` + p.device + `"}`, "binding_failed"},

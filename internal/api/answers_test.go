@@ -28,7 +28,8 @@ func (o *onWrite) Write(b []byte) (int, error) {
 // Who does not read what a large request has made holds no room of other requests.
 func TestUnreadAnswerHoldsNoRoom(t *testing.T) {
 	w := newWorld(t, storetest.SQLite(t))
-	w.api.(*api.Server).Bodies = body.NewReader(body.Limits{Bytes: 16 << 10, Items: 1000}) // one of these bulks takes a project's share
+	// one of these bulks takes a project's share
+	w.api.(*api.Server).Bodies = body.NewReader(body.Limits{Bytes: 16 << 10, Items: 1000})
 	bulk := `{"networks":[` + strings.TrimSuffix(strings.Repeat(`{"name":"many of them"},`, 90), ",") + `]}`
 	send := func(rw http.ResponseWriter) {
 		rq := httptest.NewRequest("POST", "http://net:9696/v2.0/networks", strings.NewReader(bulk))

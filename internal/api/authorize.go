@@ -274,5 +274,6 @@ func (s *Server) checkScope(c *weft.Caller) error {
 	if scope == "" {
 		return nil
 	}
-	return weft.Errorf(weft.Forbidden, "InvalidScope", "The request requires a scope of ['project'], request was made with %s scope.", scope)
+	return weft.Errorf(weft.Forbidden, "InvalidScope",
+		"The request requires a scope of ['project'], request was made with %s scope.", scope)
 }

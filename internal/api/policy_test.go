@@ -146,7 +146,8 @@ func TestSharingHasRules(t *testing.T) {
 // Who is an administrator is the operator's to say, and holds for all that one may do.
 func TestWhoIsAdmin(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		w := newWorldRuled(t, db, map[string]string{"context_is_admin": "role:manager", "context_is_advsvc": "role:reader and project_id:" + projectB})
+		w := newWorldRuled(t, db, map[string]string{"context_is_admin": "role:manager",
+			"context_is_advsvc": "role:reader and project_id:" + projectB})
 		bobs := w.make(t, "bob", "networks", `{"network":{"name":"bobs"}}`)
 		answers := func(user, method, path, body string, want int) {
 			t.Helper()

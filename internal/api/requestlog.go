@@ -43,7 +43,8 @@ func (rq *httpRequest) logAnswered(id string, status int, took time.Duration) {
 	if caller == nil { // it has not been let in
 		caller = &weft.Caller{}
 	}
-	rq.s.logWith(rq.r, id).DebugContext(ctx, "request", "method", rq.r.Method, "path", rq.r.URL.Path, "query", shownQuery(rq.r.URL.RawQuery),
+	rq.s.logWith(rq.r, id).DebugContext(ctx, "request", "method", rq.r.Method, "path", rq.r.URL.Path, "query",
+		shownQuery(rq.r.URL.RawQuery),
 		"status", status, "took", took, "user", caller.UserID, "project", caller.ProjectID)
 }
 

@@ -55,7 +55,8 @@ type Config struct {
 	Projects bool                                                          // tokens of the system or of a domain: 403
 	MaxLimit int                                                           // largest page; 0: as large as asked for
 	Bodies   *body.Reader                                                  // nil: one with the default limits
-	Peers    func() map[string]any                                         // how it goes with other services of the cloud, for /healthz; nil: there are none
+	// Peers is how it goes with other services of the cloud, for /healthz; nil: there are none.
+	Peers func() map[string]any
 }
 
 // Server answers the Networking API. Register resources before serving.

@@ -236,8 +236,9 @@ metadata_proxy_shared_secret = "s3 cret"
 		Domain: "Users", Project: "services", InDomain: "Projects", Region: "north", CAFile: "/etc/ssl/ours.pem", Insecure: true,
 		Timeout: 3 * time.Second, CacheTime: time.Minute, Recheck: 5 * time.Second}
 	want.Nova = Nova{Peer: Peer{AuthURL: "http://keystone/identity", Username: "neutron", Password: "hush", UserDomain: "Default",
-		UserDomainID: "default", Project: "services", ProjectDomain: "Default", Region: "north", Interfaces: []string{"internal", "public"},
-		Endpoint: "http://nova:8774/v2.1", CAFile: "/etc/ssl/ours.pem", Insecure: true, Timeout: 5 * time.Second}}
+		UserDomainID: "default", Project: "services", ProjectDomain: "Default", Region: "north",
+		Interfaces: []string{"internal", "public"},
+		Endpoint:   "http://nova:8774/v2.1", CAFile: "/etc/ssl/ours.pem", Insecure: true, Timeout: 5 * time.Second}}
 	want.Database, want.TokenTTL = "postgresql://weft:se#cret;%(x)s$y@db/weft?sslmode=disable", 24*time.Hour
 	want.PolicyFile = got.PolicyFile
 	want.ML2.GlobalMTU, want.ML2.PathMTU, want.ML2.PhysnetMTUs, want.ML2.OverlayIPv6 = 9000, 1500, map[string]int{"provider": 1500}, true
@@ -302,26 +303,27 @@ func TestRefusals(t *testing.T) {
 		"[ml2_type_vlan]\nnetwork_vlan_ranges = p:1:5000": "p: the range 1:5000 is not within 1:4094",
 		"[ml2_type_vlan]\nnetwork_vlan_ranges = :1:5":     "no physical network",
 		"[linux_bridge]\nphysical_interface_mappings = a": "NAME:VALUE",
-		"[linux_bridge]\nphysical_interface_mappings = a:averyveryverylongname":                                                                 "cannot be the name of an interface",
-		"[linux_bridge]\nphysical_interface_mappings = a:eth0,a:eth1":                                                                           "a is listed twice",
-		"[linux_bridge]\nresource_provider_bandwidths = eth1:1":                                                                                 "does not have 3 values",
-		"[linux_bridge]\nresource_provider_bandwidths = eth1:1:-2":                                                                              "is not an amount",
-		"[linux_bridge]\nresource_provider_bandwidths = eth1:1:2,eth1:1:3":                                                                      "listed twice",
-		"[linux_bridge]\nresource_provider_inventory_defaults = total:1":                                                                        "is none of allocation_ratio",
-		"[linux_bridge]\nresource_provider_inventory_defaults = reserved:0.5":                                                                   "whole number",
-		"[linux_bridge]\nresource_provider_inventory_defaults = reserved:x":                                                                     "is not a number",
-		"[linux_bridge]\nphysical_interface_mappings = a:b\nresource_provider_bandwidths = c:1:1":                                               "c is missing from",
-		"[linux_bridge]\nresource_provider_packet_processing_with_direction = :1:1\nresource_provider_packet_processing_without_direction = :1": "exclude each other",
-		"[placement]\nauth_url = http://k":                                                                                                      "[placement] needs username",
-		"[vxlan]\nlocal_ip = 2001:db8::1":                                                                                                       "not of overlay_ip_version",
-		"[vxlan]\nudp_dstport = 0":                                                                                                              "not within 1",
-		"[vxlan]\narp_responder = maybe":                                                                                                        "neither true nor false",
-		"[quotas]\nquota_port = -2":                                                                                                             "-2 is not within -1",
-		"[agent]\navailability_zone =":                                                                                                          "availability zone",
-		"[metadata]\nnova_metadata_url = nova:8775":                                                                                             "not the URL of a web server",
-		"[nova]\nauth_url = http://k\npassword = secret":                                                                                        "[nova] needs username",
-		"[nova]\nauth_type = none":                                                                                                              "none of password",
-		"[nova]\nauth_url = http://k\nusername = n\npassword = secret\nendpoint_type =":                                                         "needs an endpoint_type",
+		"[linux_bridge]\nphysical_interface_mappings = a:averyveryverylongname":                   "cannot be the name of an interface",
+		"[linux_bridge]\nphysical_interface_mappings = a:eth0,a:eth1":                             "a is listed twice",
+		"[linux_bridge]\nresource_provider_bandwidths = eth1:1":                                   "does not have 3 values",
+		"[linux_bridge]\nresource_provider_bandwidths = eth1:1:-2":                                "is not an amount",
+		"[linux_bridge]\nresource_provider_bandwidths = eth1:1:2,eth1:1:3":                        "listed twice",
+		"[linux_bridge]\nresource_provider_inventory_defaults = total:1":                          "is none of allocation_ratio",
+		"[linux_bridge]\nresource_provider_inventory_defaults = reserved:0.5":                     "whole number",
+		"[linux_bridge]\nresource_provider_inventory_defaults = reserved:x":                       "is not a number",
+		"[linux_bridge]\nphysical_interface_mappings = a:b\nresource_provider_bandwidths = c:1:1": "c is missing from",
+		"[linux_bridge]\nresource_provider_packet_processing_with_direction = :1:1\n" +
+			"resource_provider_packet_processing_without_direction = :1": "exclude each other",
+		"[placement]\nauth_url = http://k":                                              "[placement] needs username",
+		"[vxlan]\nlocal_ip = 2001:db8::1":                                               "not of overlay_ip_version",
+		"[vxlan]\nudp_dstport = 0":                                                      "not within 1",
+		"[vxlan]\narp_responder = maybe":                                                "neither true nor false",
+		"[quotas]\nquota_port = -2":                                                     "-2 is not within -1",
+		"[agent]\navailability_zone =":                                                  "availability zone",
+		"[metadata]\nnova_metadata_url = nova:8775":                                     "not the URL of a web server",
+		"[nova]\nauth_url = http://k\npassword = secret":                                "[nova] needs username",
+		"[nova]\nauth_type = none":                                                      "none of password",
+		"[nova]\nauth_url = http://k\nusername = n\npassword = secret\nendpoint_type =": "needs an endpoint_type",
 	} {
 		_, err := load(t, text)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "weft.conf: ") {

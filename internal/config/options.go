@@ -231,7 +231,8 @@ for administrators only.`},
 }
 
 func audits() []option {
-	return []option{{"placement", "audit_interval", "600", read(func(c *Config) *time.Duration { return &c.Placement.Audit }, duration),
+	return []option{{"placement", "audit_interval", "600",
+		read(func(c *Config) *time.Duration { return &c.Placement.Audit }, duration),
 		`Seconds after which what Placement has is looked at again, although nothing of ours
 has changed.`}}
 }

@@ -124,11 +124,13 @@ func resources() []option {
 	const section, defaults = "linux_bridge", "allocation_ratio:1.0,min_unit:1,step_size:1,reserved:0"
 	r := func(c *Config) *Resources { return &c.Resources }
 	return []option{
-		{section, "resource_provider_bandwidths", "", read(func(c *Config) *map[string]Amount { return &r(c).Bandwidths }, amounts(directed...)),
+		{section, "resource_provider_bandwidths", "", read(func(c *Config) *map[string]Amount { return &r(c).Bandwidths },
+			amounts(directed...)),
 			`What the interfaces of physical_interface_mappings carry for servers, in kbit/s, as
 INTERFACE:EGRESS:INGRESS, ... seen from the servers; a direction may be empty. Placement
 has it given to ports with a minimum bandwidth: see [placement]. Empty: there is none.`},
-		{section, "resource_provider_hypervisors", "", read(func(c *Config) *map[string]string { return &r(c).Hypervisors }, mapping(text)),
+		{section, "resource_provider_hypervisors", "", read(func(c *Config) *map[string]string { return &r(c).Hypervisors },
+			mapping(text)),
 			`Interfaces that belong to another hypervisor than
 resource_provider_default_hypervisor, as INTERFACE:HYPERVISOR, ...`},
 		{section, "resource_provider_default_hypervisor", "", read(func(c *Config) *string { return &r(c).Hypervisor }, text),

@@ -377,7 +377,8 @@ func TestPortNames(t *testing.T) {
 			if domain == "" {
 				domain = DefaultDNSDomain
 			}
-			tt.fqdn = "host-" + strings.ReplaceAll(made.FixedIPs[0].IPAddress.String(), ".", "-") + "." + strings.TrimSuffix(domain, ".") + "."
+			tt.fqdn = "host-" + strings.ReplaceAll(made.FixedIPs[0].IPAddress.String(), ".", "-") + "." +
+				strings.TrimSuffix(domain, ".") + "."
 		}
 		if a := made.DNSAssignment; made.DNSName != tt.want || len(a) != 1 || a[0].FQDN != tt.fqdn {
 			t.Errorf("%+v: %q %+v", tt, made.DNSName, a)

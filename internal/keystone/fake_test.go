@@ -136,8 +136,9 @@ func (c *clock) pass(d time.Duration) {
 }
 
 func configured(f *fake, c *clock) keystone.Config {
-	return keystone.Config{Recheck: 10 * time.Second, CacheTime: 5 * time.Minute, Keystone: peer.Config{URL: f.server.URL, Now: c.Now,
-		User: peer.User{Name: "weft", Password: "secret", Domain: "users", Project: "service", ProjectDomain: "projects"}}}
+	return keystone.Config{Recheck: 10 * time.Second, CacheTime: 5 * time.Minute,
+		Keystone: peer.Config{URL: f.server.URL, Now: c.Now,
+			User: peer.User{Name: "weft", Password: "secret", Domain: "users", Project: "service", ProjectDomain: "projects"}}}
 }
 
 func newValidator(t *testing.T, c keystone.Config) *keystone.Validator {

@@ -93,7 +93,10 @@ func TestEvents(t *testing.T) {
 		{"given to a server", "ports", port(func(p *weft.Port) { p.DeviceOwner, p.DeviceID = "", "" }), port(nil), "changed p of 6e8b"},
 		{"taken from it", "ports", port(nil), port(func(p *weft.Port) { p.DeviceOwner, p.DeviceID = "", "" }), ""},
 		{"deleted", "ports", status("ACTIVE"), nil, "vif-deleted p of 6e8b"},
-		{"of a router", "ports", status("DOWN"), port(func(p *weft.Port) { p.DeviceOwner, p.Status = "network:router_interface", "ACTIVE" }), ""},
+		{"of a router", "ports", status("DOWN"), port(func(p *weft.Port) {
+			p.DeviceOwner, p.Status = "network:router_interface",
+				"ACTIVE"
+		}), ""},
 		{"of no server", "ports", status("DOWN"), port(func(p *weft.Port) { p.DeviceID, p.Status = "vm-1", "ACTIVE" }), ""},
 		{"no port", "networks", nil, &weft.Network{}, ""},
 
@@ -134,7 +137,8 @@ func TestEvents(t *testing.T) {
 		t.Error("an entry that is no JSON")
 	}
 	form, _ := json.Marshal(about(port(nil), true, ofStatus("", "ACTIVE")))
-	if want := `[{"name":"network-vif-plugged","server_uuid":"` + server + `","tag":"p","status":"completed"}]`; string(form) != want {
+	if want := `[{"name":"network-vif-plugged","server_uuid":"` + server +
+		`","tag":"p","status":"completed"}]`; string(form) != want {
 		t.Errorf("%s", form)
 	}
 }
@@ -192,7 +196,8 @@ func squeezed(events []event) map[string]string {
 }
 
 func TestPause(t *testing.T) {
-	if pause(2*time.Second, []event{{Name: changed}}) != 2*time.Second || pause(2*time.Second, []event{{Name: changed}, {Name: plugged}}) != 200*time.Millisecond {
+	if pause(2*time.Second, []event{{Name: changed}}) != 2*time.Second ||
+		pause(2*time.Second, []event{{Name: changed}, {Name: plugged}}) != 200*time.Millisecond {
 		t.Error("who waits for an event is not to wait for others")
 	}
 }

@@ -112,7 +112,8 @@ func start(t *testing.T, db *store.DB, nova Service, log *slog.Logger) (n *Notif
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	n, err := New(t.Context(), Config{Log: log, DB: db, Nova: nova, Server: "s", Statuses: true, Data: true, Interval: 20 * time.Millisecond})
+	n, err := New(t.Context(), Config{Log: log, DB: db, Nova: nova, Server: "s", Statuses: true, Data: true,
+		Interval: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -376,7 +377,8 @@ func TestLogIsGone(t *testing.T) {
 	s := newServers(t, db, 3)
 	s.flip(1)
 	s.write(func(tx *store.Tx) error {
-		return store.Ports.Insert(tx, &weft.Port{NetworkID: s.ports[0].NetworkID, DeviceOwner: "network:dhcp", DeviceID: uuid.NewString()})
+		return store.Ports.Insert(tx, &weft.Port{NetworkID: s.ports[0].NetworkID, DeviceOwner: "network:dhcp",
+			DeviceID: uuid.NewString()})
 	})
 	if _, err := db.TrimChanges(t.Context(), store.Keep{Age: time.Hour}); err != nil {
 		t.Fatal(err)

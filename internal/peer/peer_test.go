@@ -58,7 +58,8 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 		// Keystone's clock is a day ahead.
 		fmt.Fprintf(w, `{"token": {"issued_at": %q, "expires_at": %q, "catalog": [
-			{"type": "network", "endpoints": [{"interface": "public", "region": "one", "region_id": "one", "url": "http://192.0.2.1:9696"}]},
+			{"type": "network", "endpoints": [{"interface": "public", "region": "one", "region_id": "one", 
+				"url": "http://192.0.2.1:9696"}]},
 			{"type": "compute", "endpoints": [
 				{"interface": "public", "region": "two", "region_id": "two", "url": "http://192.0.2.1:1/"},
 				{"interface": "internal", "region": "one", "region_id": "one", "url": "%[3]s/internal/"},
@@ -127,7 +128,8 @@ func TestDo(t *testing.T) {
 	if r.URL.Path != "/public/os-server-external-events" || fmt.Sprint(c.sent[0]) != "map[events:[one]]" {
 		t.Errorf("%s %v", r.URL.Path, c.sent[0])
 	}
-	want := `map[auth:map[identity:map[methods:[password] password:map[user:map[domain:map[name:Users] name:neutron password:` + secret +
+	want := `map[auth:map[identity:map[methods:[password] password:map[user:map[domain:map[name:Users] name:neutron password:` +
+		secret +
 		`]]] scope:map[project:map[domain:map[id:default] name:service]]]]`
 	if got := fmt.Sprint(c.login); got != want {
 		t.Errorf("login\n%s, want\n%s", got, want)
@@ -148,7 +150,8 @@ func TestWhere(t *testing.T) {
 		{compute("", "internal", "public"), "/internal/x", ""},
 		{other, "/override/x", ""},
 		{compute("two", "internal"), "", "no internal endpoint of type compute in region two"},
-		{peer.Where{Type: "placement", Interfaces: []string{"public", "internal"}}, "", "no public or internal endpoint of type placement"},
+		{peer.Where{Type: "placement", Interfaces: []string{"public", "internal"}}, "",
+			"no public or internal endpoint of type placement"},
 	} {
 		c.set(func() { c.asked = nil })
 		_, err := s.Service(tt.where).Do(t.Context(), peer.Request{Method: http.MethodGet, Path: "/x"})

@@ -148,7 +148,8 @@ func TestSync(t *testing.T) {
 			Resources map[string]int64 `json:"resources"`
 		}{want[1].UUID: {map[string]int64{"NET_BW_EGR_KILOBIT_PER_SEC": 1}}}}
 		w.reports(map[string]any{})
-		if err := w.sync.Sync(context.Background()); err == nil || !strings.Contains(err.Error(), "removing hv1:Linux bridge agent:eth1") {
+		if err := w.sync.Sync(context.Background()); err == nil ||
+			!strings.Contains(err.Error(), "removing hv1:Linux bridge agent:eth1") {
 			t.Errorf("error %v", err)
 		}
 		w.fake.taken()

@@ -171,7 +171,8 @@ func TestRealPlacement(t *testing.T) {
 	}
 	w.reports(map[string]any{})
 	sync(true)
-	if left := string(ask("GET", "/resource_providers", nil).Body); strings.Contains(left, device) || !strings.Contains(left, hypervisor) {
+	if left := string(ask("GET", "/resource_providers", nil).Body); strings.Contains(left, device) ||
+		!strings.Contains(left, hypervisor) {
 		t.Errorf("left: %s", left)
 	}
 	if made, err := w.db.Read(t.Context(), nil).ResourceProviders(); err != nil || len(made) != 0 {

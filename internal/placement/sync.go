@@ -143,7 +143,8 @@ func (k keep) providers(list []tree.Provider) {
 
 // agent makes Placement right about one agent, unless that is known to be so since the
 // agent has started.
-func (s *Syncer) agent(ctx context.Context, a *weft.Agent, want []tree.Provider, remembered map[string]store.ResourceProvider) error {
+func (s *Syncer) agent(ctx context.Context, a *weft.Agent, want []tree.Provider,
+	remembered map[string]store.ResourceProvider) error {
 	text, err := json.Marshal(want)
 	if err != nil {
 		return fmt.Errorf("encoding what has to be: %w", err)

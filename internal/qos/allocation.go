@@ -134,7 +134,8 @@ func (s *Service) reallocate(tx *store.Tx, from, to weft.ID, old, p *weft.Port) 
 
 // tracked is the refusal of what cannot be done about what Placement has allocated.
 func tracked() error {
-	return weft.Errorf(weft.NotSupported, "NotImplementedError", "Cannot update QoS policies/rules backed by resources tracked in Placement")
+	return weft.Errorf(weft.NotSupported, "NotImplementedError",
+		"Cannot update QoS policies/rules backed by resources tracked in Placement")
 }
 
 // scheduled are the rules of a policy, which may be "", that ask for something of a host.

@@ -123,7 +123,8 @@ func (f *Follower) win(ctx context.Context, own func(post) bool) (*Leader, error
 func (f *Follower) take(ctx context.Context, p post) (*Leader, error) {
 	l := &Leader{f: f, term: p.term + 1, Position: p.seq}
 	err := f.db.Update(ctx, f.caller(), func(tx *Tx) error {
-		n, err := tx.Exec("UPDATE followers SET holder = ?, term = term + 1, beat = beat + 1, seen = ? WHERE name = ? AND term = ? AND beat = ?",
+		n, err := tx.Exec(`UPDATE followers SET holder = ?, term = term + 1, beat = beat + 1, seen = ?
+			WHERE name = ? AND term = ? AND beat = ?`,
 			f.Holder, tx.Now().UnixMilli(), f.Name, p.term, p.beat)
 		if err == nil && n == 0 {
 			err = ErrDeposed

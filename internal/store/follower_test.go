@@ -51,7 +51,10 @@ func TestFollowerPosition(t *testing.T) {
 				return err
 			}
 			failed := errors.New("failed")
-			if err := db.Update(ctx, admin(), func(tx *store.Tx) error { return errors.Join(l.StoreIn(tx, 8), failed) }); !errors.Is(err, failed) {
+			if err := db.Update(ctx, admin(), func(tx *store.Tx) error {
+				return errors.Join(l.StoreIn(tx, 8),
+					failed)
+			}); !errors.Is(err, failed) {
 				t.Error(err)
 			}
 			return nil
@@ -186,10 +189,11 @@ func TestFollowerComesBack(t *testing.T) {
 		})
 	former := <-begun
 	again := storetest.Open(t, url)
-	leading(t, follow(t, again, store.FollowerConfig{Name: "test", Holder: "a", Lease: time.Hour}), func(ctx context.Context, l *store.Leader) error {
-		if err := former.Store(ctx, 1); !errors.Is(err, store.ErrDeposed) {
-			t.Errorf("its former self: %v", err)
-		}
-		return l.Store(ctx, 1)
-	})
+	leading(t, follow(t, again, store.FollowerConfig{Name: "test", Holder: "a", Lease: time.Hour}),
+		func(ctx context.Context, l *store.Leader) error {
+			if err := former.Store(ctx, 1); !errors.Is(err, store.ErrDeposed) {
+				t.Errorf("its former self: %v", err)
+			}
+			return l.Store(ctx, 1)
+		})
 }

@@ -320,7 +320,8 @@ func (w *keystoneTest) credentials() {
 // where the operator holds Neutron's rules to be about projects.
 func (w *keystoneTest) scopes(conf string) {
 	w.admin.run("role add --user admin --system all admin")
-	system := &openstack{w.t, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.t.TempDir(), "OS_AUTH_URL=" + keystoneURL, "OS_IDENTITY_API_VERSION=3",
+	system := &openstack{w.t, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.t.TempDir(), "OS_AUTH_URL=" + keystoneURL,
+		"OS_IDENTITY_API_VERSION=3",
 		"OS_USERNAME=admin", "OS_PASSWORD=secret", "OS_SYSTEM_SCOPE=all", "OS_USER_DOMAIN_ID=default"}}
 	token, project := system.run("token issue -f value -c id"), w.admin.run("token issue -f value -c id")
 	w.expect("a token of the system", 200, "/v2.0/networks", token, "")

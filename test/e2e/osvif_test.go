@@ -24,9 +24,11 @@ what, net, bridge, port, tap, mac, locks = sys.argv[1:]
 lockutils.set_defaults(locks)
 privsep.vif_plug.set_client_mode(False)
 os_vif.initialize()
-net = network.Network(id=net, bridge=bridge, should_provide_bridge=True, should_provide_vlan=False, multi_host=False, mtu=1450, bridge_interface=None)
+net = network.Network(id=net, bridge=bridge, should_provide_bridge=True, should_provide_vlan=False, multi_host=False,
+    mtu=1450, bridge_interface=None)
 getattr(os_vif, what)(
-    vif.VIFBridge(id=port, address=mac, network=net, vif_name=tap, bridge_name=bridge, has_traffic_filtering=True, plugin='linux_bridge'),
+    vif.VIFBridge(id=port, address=mac, network=net, vif_name=tap, bridge_name=bridge, has_traffic_filtering=True,
+        plugin='linux_bridge'),
     instance_info.InstanceInfo(uuid=port, name='instance-00000001'))
 `
 
@@ -45,11 +47,13 @@ func testOSVIF(t *testing.T) {
 	cl := c.connect("weft")
 	n := create[weft.Network](c, cl, "networks", "network", map[string]any{"name": "n"})
 	create[weft.Subnet](c, cl, "subnets", "subnet", map[string]any{"network_id": n.ID, "cidr": "10.3.0.0/24", "ip_version": 4})
-	p := create[weft.Port](c, cl, "ports", "port", map[string]any{"network_id": n.ID, "device_owner": "compute:nova", "device_id": "vm"})
+	p := create[weft.Port](c, cl, "ports", "port", map[string]any{"network_id": n.ID, "device_owner": "compute:nova",
+		"device_id": "vm"})
 	bridge, tap := host.BridgeName(n.ID), host.TapName(p.ID)
 	vif := func(what string) {
 		t.Helper()
-		out, err := exec.Command("/usr/bin/python3", "-c", osVIF, what, n.ID, bridge, p.ID, tap, p.MAC.String(), t.TempDir()).CombinedOutput()
+		out, err := exec.Command("/usr/bin/python3", "-c", osVIF, what, n.ID, bridge, p.ID, tap, p.MAC.String(),
+			t.TempDir()).CombinedOutput()
 		if err != nil {
 			t.Fatalf("os-vif: %s: %v\n%s", what, err, out)
 		}

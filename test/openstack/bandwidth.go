@@ -72,7 +72,8 @@ func bandwidth(ctx context.Context, t *trial) error {
 
 // provider waits until Placement has what weft says of the host.
 func (t *trial) provider(ctx context.Context) error {
-	query := fmt.Sprintf("select p.name, count(*) from placement.inventories i join placement.resource_providers p on p.id=i.resource_provider_id "+
+	query := fmt.Sprintf("select p.name, count(*) from placement.inventories i "+
+		"join placement.resource_providers p on p.id=i.resource_provider_id "+
 		"where i.total=%d and p.parent_provider_id is not null group by p.name", lanKbps)
 	out := ""
 	err := eventually(ctx, time.Minute, func(ctx context.Context) (bool, error) {
@@ -83,7 +84,8 @@ func (t *trial) provider(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("inventories of lan0: %q: %w", out, err)
 	}
-	traits, err := t.sql(ctx, "select t.name from placement.traits t join placement.resource_provider_traits r on r.trait_id=t.id join "+
+	traits, err := t.sql(ctx, "select t.name from placement.traits t "+
+		"join placement.resource_provider_traits r on r.trait_id=t.id join "+
 		"placement.resource_providers p on p.id=r.resource_provider_id where p.name like '%lan0'")
 	if err == nil && (!strings.Contains(traits, "CUSTOM_PHYSNET_LAN") || !strings.Contains(traits, "CUSTOM_VNIC_TYPE_NORMAL")) {
 		err = fmt.Errorf("traits of lan0: %q", traits)
@@ -101,13 +103,15 @@ func (t *trial) lan(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = ensure(ctx, t.admin, "subnets", "subnet", "lan4", map[string]any{"network_id": network, "ip_version": 4, "cidr": "10.2.0.0/24"})
+	_, err = ensure(ctx, t.admin, "subnets", "subnet", "lan4",
+		map[string]any{"network_id": network, "ip_version": 4, "cidr": "10.2.0.0/24"})
 	return network, err
 }
 
 // guaranteed is a policy that guarantees bandwidth.
 func (t *trial) guaranteed(ctx context.Context, kbps int) (string, error) {
-	made, err := create[named](ctx, t.admin, "qos/policies", "policy", map[string]any{"name": fmt.Sprint("guaranteed-", kbps), "shared": true})
+	made, err := create[named](ctx, t.admin, "qos/policies", "policy",
+		map[string]any{"name": fmt.Sprint("guaranteed-", kbps), "shared": true})
 	if err != nil {
 		return "", err
 	}
@@ -119,7 +123,8 @@ func (t *trial) guaranteed(ctx context.Context, kbps int) (string, error) {
 
 // wants asks for a server with a port that is guaranteed bandwidth.
 func (t *trial) wants(ctx context.Context, c cloud, name, network, policy string) (server, port string, err error) {
-	p, err := create[portDoc](ctx, t.demo, "ports", "port", map[string]any{"name": name, "network_id": network, "qos_policy_id": policy})
+	p, err := create[portDoc](ctx, t.demo, "ports", "port",
+		map[string]any{"name": name, "network_id": network, "qos_policy_id": policy})
 	if err != nil {
 		return "", "", err
 	}

@@ -61,7 +61,8 @@ func startBrowser(ctx context.Context, dir string) (*browser, error) {
 		return nil, err
 	}
 	b := &browser{to: to, wanted: map[int]chan message{}, loaded: make(chan struct{}, 1)}
-	b.cmd = exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--window-size=1400,1000",
+	b.cmd = exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+		"--window-size=1400,1000",
 		"--remote-debugging-pipe", "--user-data-dir="+profile, "about:blank")
 	b.cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + filepath.Join(dir, "home"), "TMPDIR=" + filepath.Join(dir, "tmp")}
 	b.cmd.ExtraFiles, b.cmd.Stdout, b.cmd.Stderr = []*os.File{commands, answers}, log, log
@@ -84,7 +85,8 @@ func (b *browser) open(ctx context.Context) error {
 		return err
 	}
 	var attached struct{ SessionID string }
-	if err := b.call(ctx, "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached); err != nil {
+	if err := b.call(ctx, "Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true},
+		&attached); err != nil {
 		return err
 	}
 	b.session = attached.SessionID

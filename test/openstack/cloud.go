@@ -106,11 +106,14 @@ func (s *stack) cloud(ctx context.Context) (cloud, error) {
 	var ignored string
 	net(&c.public, s.admin, "networks", "network", "public", map[string]any{"router:external": true,
 		"provider:network_type": "flat", "provider:physical_network": "public"})
-	net(&ignored, s.admin, "subnets", "subnet", "public4", map[string]any{"network_id": c.public, "ip_version": 4, "cidr": outsideRange,
-		"gateway_ip": outsideAddress, "enable_dhcp": false})
+	net(&ignored, s.admin, "subnets", "subnet", "public4",
+		map[string]any{"network_id": c.public, "ip_version": 4, "cidr": outsideRange,
+			"gateway_ip": outsideAddress, "enable_dhcp": false})
 	net(&c.private, s.demo, "networks", "network", "private", map[string]any{})
-	net(&c.subnet, s.demo, "subnets", "subnet", "private4", map[string]any{"network_id": c.private, "ip_version": 4, "cidr": "10.0.0.0/24"})
-	net(&c.router, s.demo, "routers", "router", "router1", map[string]any{"external_gateway_info": map[string]any{"network_id": c.public}})
+	net(&c.subnet, s.demo, "subnets", "subnet", "private4",
+		map[string]any{"network_id": c.private, "ip_version": 4, "cidr": "10.0.0.0/24"})
+	net(&c.router, s.demo, "routers", "router", "router1",
+		map[string]any{"external_gateway_info": map[string]any{"network_id": c.public}})
 	net(&c.group, s.demo, "security-groups", "security_group", "web", map[string]any{})
 	if len(failed) > 0 {
 		return c, failed[0]
@@ -138,7 +141,8 @@ func (s *stack) cloudRules(ctx context.Context, c cloud) error {
 	if len(ports) > 0 {
 		return nil
 	}
-	if err := s.demo.do(ctx, "PUT", networkURL+"/v2.0/routers/"+c.router+"/add_router_interface", map[string]any{"subnet_id": c.subnet}, nil); err != nil {
+	if err := s.demo.do(ctx, "PUT", networkURL+"/v2.0/routers/"+c.router+"/add_router_interface",
+		map[string]any{"subnet_id": c.subnet}, nil); err != nil {
 		return err
 	}
 	for _, rule := range []map[string]any{{"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 80, "port_range_max": 80}} {
@@ -161,7 +165,8 @@ func (s *stack) ensureFlavor(ctx context.Context, name string, ram int) (string,
 		}
 	}
 	var made struct{ Flavor named }
-	err := s.admin.do(ctx, "POST", novaURL+"/flavors", map[string]any{"flavor": map[string]any{"name": name, "ram": ram, "vcpus": 1, "disk": 1}}, &made)
+	err := s.admin.do(ctx, "POST", novaURL+"/flavors",
+		map[string]any{"flavor": map[string]any{"name": name, "ram": ram, "vcpus": 1, "disk": 1}}, &made)
 	return made.Flavor.ID, err
 }
 

@@ -50,8 +50,10 @@ func measure(ctx context.Context, t *trial) error {
 	if err != nil {
 		return err
 	}
-	t.saw("%s: %d guests; medians: ACTIVE %.2f s, ping %.2f s", t.network, len(active), median(active).Seconds(), median(pinged).Seconds())
-	t.saw("%s: CPU %.2f s in %.0f s, memory %.1f MiB", t.network, (after.cpu - before.cpu).Seconds(), took.Seconds(), float64(after.memory)/1024)
+	t.saw("%s: %d guests; medians: ACTIVE %.2f s, ping %.2f s", t.network, len(active), median(active).Seconds(),
+		median(pinged).Seconds())
+	t.saw("%s: CPU %.2f s in %.0f s, memory %.1f MiB", t.network, (after.cpu - before.cpu).Seconds(), took.Seconds(),
+		float64(after.memory)/1024)
 	return nil
 }
 

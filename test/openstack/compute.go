@@ -115,7 +115,8 @@ func (s *stack) deleteServer(ctx context.Context, id string) error {
 // console is what a guest printed.
 func (s *stack) console(ctx context.Context, id string) string {
 	var out struct{ Output string }
-	if err := s.admin.do(ctx, "POST", novaURL+"/servers/"+id+"/action", map[string]any{"os-getConsoleOutput": map[string]any{}}, &out); err != nil {
+	if err := s.admin.do(ctx, "POST", novaURL+"/servers/"+id+"/action", map[string]any{"os-getConsoleOutput": map[string]any{}},
+		&out); err != nil {
 		return err.Error()
 	}
 	return last(out.Output, 2000)

@@ -1,6 +1,7 @@
 // Command openstack brings up a small OpenStack of Debian's packages around a weft, in
 // network and mount namespaces of its own, and tries what its users do: servers on
-// Nova's fake driver and in QEMU, floating IPs, events, Placement, Heat, Horizon. Weft stands in the place of neutron-server and all of its agents.
+// Nova's fake driver and in QEMU, floating IPs, events, Placement, Heat, Horizon. Weft stands
+// in the place of neutron-server and all of its agents.
 //
 //	go run ./test/openstack [-weft bin/weft] [-dir DIR] [-only flow,guests] [-boots 20] [-hold]
 //

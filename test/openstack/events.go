@@ -63,7 +63,8 @@ func novaAway(ctx context.Context, t *trial) error {
 			t.wrong("%w", err)
 		}
 	}
-	t.saw("after a minute nova-api is back, and shows what each of %d servers has %.1f s later", len(last), time.Since(began).Seconds())
+	t.saw("after a minute nova-api is back, and shows what each of %d servers has %.1f s later", len(last),
+		time.Since(began).Seconds())
 	return nil
 }
 

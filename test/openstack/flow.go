@@ -105,16 +105,21 @@ func publishedSteps(id, request string, p portDoc) []step {
 		{what: "4-5 nova-api has Keystone validate the token", log: "keystone", words: []string{"GET /v3/auth/tokens"}},
 		{what: "6 the server is in the database", row: "select uuid from nova.instances where uuid='" + id + "'"},
 		{what: "7-8 nova-scheduler takes the request from the queue", log: "nova-scheduler", words: []string{request}},
-		{what: "9 the scheduler asks Placement what can have the server", log: "placement", words: []string{"GET /allocation_candidates"}},
-		{what: "10 Placement has the server's allocation", row: "select consumer_id from placement.allocations where consumer_id='" + id + "'"},
+		{what: "9 the scheduler asks Placement what can have the server", log: "placement",
+			words: []string{"GET /allocation_candidates"}},
+		{what: "10 Placement has the server's allocation",
+			row: "select consumer_id from placement.allocations where consumer_id='" + id + "'"},
 		{what: "11-12 nova-compute takes the server from the queue", log: "nova-compute", words: []string{request, id}},
 		{what: "13-17 nova-conductor serves the request", log: "nova-conductor", words: []string{request}},
 		{what: "18-20 Glance is asked for the image", log: "glance", words: []string{"GET /v2/images/"}},
 		{what: "21 nova-compute has a port made", log: "nova-compute", words: []string{request, "Successfully created port", p.ID}},
-		{what: "22 weft has Keystone validate the token, and makes it", log: "weft", words: []string{"method=POST", "path=/v2.0/ports ", "status=201", request}},
-		{what: "23-25 Nova knows the port's address", row: "select network_info from nova.instance_info_caches where instance_uuid='" + id +
-			"' and network_info like '%" + p.ID + "%' and network_info like '%" + p.FixedIPs[0].IPAddress + "%'"},
-		{what: "26-28 the hypervisor is given the server", row: "select power_state from nova.instances where uuid='" + id + "' and power_state=1 and vm_state='active'"},
+		{what: "22 weft has Keystone validate the token, and makes it", log: "weft",
+			words: []string{"method=POST", "path=/v2.0/ports ", "status=201", request}},
+		{what: "23-25 Nova knows the port's address",
+			row: "select network_info from nova.instance_info_caches where instance_uuid='" + id +
+				"' and network_info like '%" + p.ID + "%' and network_info like '%" + p.FixedIPs[0].IPAddress + "%'"},
+		{what: "26-28 the hypervisor is given the server", row: "select power_state from nova.instances where uuid='" + id +
+			"' and power_state=1 and vm_state='active'"},
 		{what: "29 weft tells Nova that the port is plugged", log: "nova-api", words: []string{"network-vif-plugged", p.ID}},
 	}
 }

@@ -25,7 +25,8 @@ var guestInit []byte
 var guestDHCP []byte
 
 // guestModules are those of a virtual machine, each after what it needs.
-var guestModules = []string{"virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk", "failover",
+var guestModules = []string{"virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
+	"virtio_blk", "failover",
 	"net_failover", "virtio_net", "af_packet"}
 
 // fetchGuest makes a kernel and an initramfs of Debian's cloud kernel and busybox, in
@@ -63,7 +64,8 @@ func fetchGuest(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	if err := os.Rename(filepath.Join(dir, "root/boot/vmlinuz-"+strings.TrimPrefix(kernel[1], "linux-image-")), filepath.Join(dir, "kernel")); err != nil {
+	if err := os.Rename(filepath.Join(dir, "root/boot/vmlinuz-"+strings.TrimPrefix(kernel[1], "linux-image-")),
+		filepath.Join(dir, "kernel")); err != nil {
 		return err
 	}
 	if err := packInitramfs(filepath.Join(dir, "root"), filepath.Join(dir, "initramfs")); err != nil {
@@ -118,7 +120,8 @@ func (a *archive) dir(names ...string) {
 
 func (a *archive) add(name string, mode int, data []byte) {
 	a.inode++
-	fmt.Fprintf(a, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", a.inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name)+1, 0)
+	fmt.Fprintf(a, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", a.inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0,
+		0, len(name)+1, 0)
 	a.WriteString(name + "\x00")
 	a.pad()
 	a.Write(data)

@@ -44,7 +44,8 @@ func guests(ctx context.Context, t *trial) error {
 		})
 	}
 	group.Wait()
-	t.saw("%d of %d guests booted; ACTIVE after %.1f s, ping after %.1f s (medians)", len(active), t.boots, median(active).Seconds(), median(pinged).Seconds())
+	t.saw("%d of %d guests booted; ACTIVE after %.1f s, ping after %.1f s (medians)", len(active), t.boots,
+		median(active).Seconds(), median(pinged).Seconds())
 	return nil
 }
 
@@ -84,7 +85,8 @@ func (t *trial) guest(ctx context.Context, c cloud, name string) (active, pinged
 	if err := t.tells(ctx, address, bootTime, want, nil); err != nil {
 		return 0, 0, fmt.Errorf("%w; its console:\n%s", err, t.console(ctx, id))
 	}
-	t.saw("%s: ACTIVE %.1f s, ping %.1f s, HTTP at %s tells %s", name, active.Seconds(), pinged.Seconds(), address, strings.Join(want, " "))
+	t.saw("%s: ACTIVE %.1f s, ping %.1f s, HTTP at %s tells %s", name, active.Seconds(), pinged.Seconds(), address,
+		strings.Join(want, " "))
 	if err := t.deleteServer(ctx, id); err != nil {
 		return 0, 0, err
 	}
@@ -93,7 +95,8 @@ func (t *trial) guest(ctx context.Context, c cloud, name string) (active, pinged
 
 // outsider is a program that somebody outside runs.
 func outsider(ctx context.Context, program string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, "nsenter", append([]string{"--net=/run/netns/outside", program}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "nsenter", append([]string{"--net=/run/netns/outside", program},
+		args...)...).CombinedOutput()
 	return string(out), err
 }
 

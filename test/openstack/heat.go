@@ -133,12 +133,14 @@ func (t *trial) stackEnds(ctx context.Context, by *caller, url, what string) err
 	if out.Stack.Status == what+"_FAILED" || len(failed) > 0 {
 		return fmt.Errorf("%s: %s: %s", what, out.Stack.Reason, strings.Join(failed, "; "))
 	}
-	t.saw("%s of %d resources of %d types as %s in %.1f s", what, len(in.Resources), len(types), by.user, time.Since(began).Seconds())
+	t.saw("%s of %d resources of %d types as %s in %.1f s", what, len(in.Resources), len(types), by.user,
+		time.Since(began).Seconds())
 	return nil
 }
 
 // collections are those of which nothing may be left when a stack is deleted.
-var collections = []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups", "subnetpools", "address-scopes", "trunks",
+var collections = []string{"networks", "subnets", "ports", "routers", "floatingips", "security-groups", "subnetpools",
+	"address-scopes", "trunks",
 	"rbac-policies", "segments", "qos/policies", "metering/metering-labels"}
 
 // everything is the ids of all nouns at weft.

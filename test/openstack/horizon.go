@@ -31,9 +31,12 @@ func (s *stack) startHorizon(ctx context.Context) error {
 			return err
 		}
 	}
-	return s.serve(ctx, "horizon", horizonURL+"/auth/login/", []string{"PYTHONDONTWRITEBYTECODE=1"}, "uwsgi_python3", "--plugins", "python3", "--master",
-		"--lazy-apps", "--need-app", "--http-socket", "127.0.0.1:8080", "--processes", "2", "--threads", "4", "--enable-threads", "--buffer-size", "65535",
-		"--die-on-term", "--no-orphans", "--static-map", "/static=/var/lib/openstack-dashboard/static", "--wsgi-file", "/usr/share/openstack-dashboard/wsgi.py")
+	return s.serve(ctx, "horizon", horizonURL+"/auth/login/", []string{"PYTHONDONTWRITEBYTECODE=1"}, "uwsgi_python3",
+		"--plugins", "python3", "--master",
+		"--lazy-apps", "--need-app", "--http-socket", "127.0.0.1:8080", "--processes", "2", "--threads", "4", "--enable-threads",
+		"--buffer-size", "65535",
+		"--die-on-term", "--no-orphans", "--static-map", "/static=/var/lib/openstack-dashboard/static", "--wsgi-file",
+		"/usr/share/openstack-dashboard/wsgi.py")
 }
 
 // horizon opens every panel and form about networks as a member and as administrator,
@@ -83,7 +86,8 @@ func (t *trial) signIn(ctx context.Context, b *browser, user string) error {
 		return err
 	}
 	if err := b.andLoads(ctx, func() error {
-		return b.eval(ctx, fmt.Sprintf(`document.querySelector('#id_username').value=%q; document.querySelector('#id_password').value=%q;
+		return b.eval(ctx, fmt.Sprintf(`document.querySelector('#id_username').value=%q;
+			document.querySelector('#id_password').value=%q;
 			document.querySelector('#id_username').form.submit()`, user, password), nil)
 	}); err != nil {
 		return err
@@ -117,7 +121,8 @@ func (t *trial) judge(ctx context.Context, b *browser, name string) error {
 	}); err != nil {
 		return fmt.Errorf("it is still loading: %w", err)
 	}
-	if err := b.shoot(ctx, filepath.Join(t.dir, "shots", strings.NewReplacer("/", "_", "?", "_", "&", "_").Replace(name)+".png")); err != nil {
+	if err := b.shoot(ctx, filepath.Join(t.dir, "shots",
+		strings.NewReplacer("/", "_", "?", "_", "&", "_").Replace(name)+".png")); err != nil {
 		return err
 	}
 	var page struct {
@@ -126,8 +131,10 @@ func (t *trial) judge(ctx context.Context, b *browser, name string) error {
 		Errors []string
 		Text   int
 	}
-	if err := b.eval(ctx, `({Status: performance.getEntriesByType('navigation')[0].responseStatus, At: location.pathname, Text: document.body.innerText.length,
-		Errors: [...document.querySelectorAll('.alert-danger, .alert-error, .toast-error, .has-error .help-block')].map(e => e.innerText.trim()).filter(e => e)})`, &page); err != nil {
+	if err := b.eval(ctx, `({Status: performance.getEntriesByType('navigation')[0].responseStatus,
+		At: location.pathname, Text: document.body.innerText.length,
+		Errors: [...document.querySelectorAll('.alert-danger, .alert-error, .toast-error, .has-error .help-block')]
+			.map(e => e.innerText.trim()).filter(e => e)})`, &page); err != nil {
 		return err
 	}
 	switch {
@@ -157,24 +164,30 @@ func (t *trial) pages(ctx context.Context, c cloud) (map[string][]string, error)
 	if err != nil || len(address) == 0 {
 		return nil, fmt.Errorf("floating IPs: %d, %w", len(address), err)
 	}
-	p := strings.NewReplacer("NET", c.private, "@SUB", c.subnet, "ROUTER", c.router, "GROUP", c.group, "PORT", port, "FIP", address[0].ID)
-	member := `project/ project/network_topology/ project/network_topology/json project/network_topology/createnetwork project/network_topology/createrouter
-		project/network_topology/router project/network_topology/network project/networks/ project/networks/create project/networks/NET/detail
-		project/networks/NET/detail?tab=network_tabs__subnets_tab project/networks/NET/detail?tab=network_tabs__ports_tab project/networks/NET/update
-		project/networks/NET/subnets/create project/networks/NET/ports/create project/networks/NET/subnets/@SUB/update project/networks/NET/ports/PORT/update
-		project/networks/subnets/@SUB/detail project/networks/ports/PORT/detail project/routers/ project/routers/create/ project/routers/ROUTER/
-		project/routers/ROUTER/?tab=router_details__interfaces project/routers/ROUTER/?tab=router_details__extra_routes project/routers/ROUTER/update
-		project/routers/ROUTER/addinterface project/routers/ROUTER/addrouterroute project/routers/ROUTER/setgateway project/security_groups/
-		project/security_groups/create/ project/security_groups/GROUP/ project/security_groups/GROUP/add_rule/ project/security_groups/GROUP/update/
-		project/floating_ips/ project/floating_ips/allocate/ project/floating_ips/associate/?ip_id=FIP project/trunks/ project/network_qos/
-		project/instances/`
-	administrator := `admin/networks/ admin/networks/create/ admin/networks/NET/detail admin/networks/NET/detail?tab=network_tabs__agents_tab
-		admin/networks/NET/detail?tab=network_tabs__ports_tab admin/networks/NET/detail?tab=network_tabs__subnets_tab admin/networks/NET/update
-		admin/networks/NET/agents/add admin/networks/NET/subnets/create admin/networks/NET/ports/create admin/networks/NET/ports/PORT/update
-		admin/networks/NET/subnets/@SUB/update admin/networks/subnets/@SUB/detail admin/networks/ports/PORT/detail admin/routers/ admin/routers/create/
-		admin/routers/ROUTER/ admin/routers/ROUTER/update admin/floating_ips/ admin/floating_ips/allocate/ admin/floating_ips/FIP/detail/
-		admin/rbac_policies/ admin/rbac_policies/create/ admin/trunks/ admin/info/ admin/info/?tab=system_info__network_agents
-		admin/defaults/?tab=defaults__network_quotas project/network_qos/ identity/`
+	p := strings.NewReplacer("NET", c.private, "@SUB", c.subnet, "ROUTER", c.router, "GROUP", c.group, "PORT", port, "FIP",
+		address[0].ID)
+	member := `project/ project/network_topology/ project/network_topology/json project/network_topology/createnetwork
+		project/network_topology/createrouter project/network_topology/router project/network_topology/network
+		project/networks/ project/networks/create project/networks/NET/detail
+		project/networks/NET/detail?tab=network_tabs__subnets_tab project/networks/NET/detail?tab=network_tabs__ports_tab
+		project/networks/NET/update project/networks/NET/subnets/create project/networks/NET/ports/create
+		project/networks/NET/subnets/@SUB/update project/networks/NET/ports/PORT/update project/networks/subnets/@SUB/detail
+		project/networks/ports/PORT/detail project/routers/ project/routers/create/ project/routers/ROUTER/
+		project/routers/ROUTER/?tab=router_details__interfaces project/routers/ROUTER/?tab=router_details__extra_routes
+		project/routers/ROUTER/update project/routers/ROUTER/addinterface project/routers/ROUTER/addrouterroute
+		project/routers/ROUTER/setgateway project/security_groups/ project/security_groups/create/
+		project/security_groups/GROUP/ project/security_groups/GROUP/add_rule/ project/security_groups/GROUP/update/
+		project/floating_ips/ project/floating_ips/allocate/ project/floating_ips/associate/?ip_id=FIP project/trunks/
+		project/network_qos/ project/instances/`
+	administrator := `admin/networks/ admin/networks/create/ admin/networks/NET/detail
+		admin/networks/NET/detail?tab=network_tabs__agents_tab admin/networks/NET/detail?tab=network_tabs__ports_tab
+		admin/networks/NET/detail?tab=network_tabs__subnets_tab admin/networks/NET/update admin/networks/NET/agents/add
+		admin/networks/NET/subnets/create admin/networks/NET/ports/create admin/networks/NET/ports/PORT/update
+		admin/networks/NET/subnets/@SUB/update admin/networks/subnets/@SUB/detail admin/networks/ports/PORT/detail
+		admin/routers/ admin/routers/create/ admin/routers/ROUTER/ admin/routers/ROUTER/update admin/floating_ips/
+		admin/floating_ips/allocate/ admin/floating_ips/FIP/detail/ admin/rbac_policies/ admin/rbac_policies/create/
+		admin/trunks/ admin/info/ admin/info/?tab=system_info__network_agents admin/defaults/?tab=defaults__network_quotas
+		project/network_qos/ identity/`
 	return map[string][]string{"demo": strings.Fields(p.Replace(member)), "admin": strings.Fields(p.Replace(administrator))}, nil
 }
 

@@ -15,7 +15,8 @@ func (s *stack) socket() string { return filepath.Join(s.dir, "run", "mysqld.soc
 // startDatabases starts MariaDB, with a database for every service, and memcached,
 // in which Keystone, and the services for it, keep what they know of tokens.
 func (s *stack) startDatabases(ctx context.Context) error {
-	if err := s.start("memcached", nil, "memcached", "-u", "root", "-l", "127.0.0.1", "-p", "11211", "-m", "64", "-U", "0"); err != nil {
+	if err := s.start("memcached", nil, "memcached", "-u", "root", "-l", "127.0.0.1", "-p", "11211", "-m", "64", "-U",
+		"0"); err != nil {
 		return err
 	}
 	data := filepath.Join(s.dir, "mysql")
@@ -38,7 +39,8 @@ func (s *stack) startDatabases(ctx context.Context) error {
 	var make strings.Builder
 	for _, name := range []string{"keystone", "placement", "glance", "nova", "nova_api", "nova_cell0", "heat", "neutron"} {
 		user, _, _ := strings.Cut(name, "_")
-		fmt.Fprintf(&make, "create database %[1]s; grant all on %[1]s.* to '%[2]s'@'127.0.0.1' identified by '%[3]s', '%[2]s'@'localhost' identified by '%[3]s';",
+		fmt.Fprintf(&make, "create database %[1]s; grant all on %[1]s.* to '%[2]s'@'127.0.0.1' identified by '%[3]s', "+
+			"'%[2]s'@'localhost' identified by '%[3]s';",
 			name, user, password)
 	}
 	_, err := s.sql(ctx, make.String())
@@ -54,7 +56,8 @@ func (s *stack) sql(ctx context.Context, query string) (string, error) {
 // startRabbit starts RabbitMQ, and with it epmd, which it leaves behind.
 func (s *stack) startRabbit(ctx context.Context) error {
 	home := filepath.Join(s.dir, "rabbit")
-	env := []string{"HOME=" + home, "ERL_EPMD_ADDRESS=127.0.0.1", "RABBITMQ_NODENAME=stack@localhost", "RABBITMQ_MNESIA_BASE=" + home,
+	env := []string{"HOME=" + home, "ERL_EPMD_ADDRESS=127.0.0.1", "RABBITMQ_NODENAME=stack@localhost",
+		"RABBITMQ_MNESIA_BASE=" + home,
 		"RABBITMQ_LOG_BASE=" + filepath.Join(s.dir, "log"), "RABBITMQ_CONFIG_FILE=" + s.conf("rabbitmq.conf"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE=" + filepath.Join(home, "plugins"), "RABBITMQ_PID_FILE=" + filepath.Join(home, "pid"),
 		`RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1}`}
@@ -68,7 +71,10 @@ func (s *stack) startRabbit(ctx context.Context) error {
 		_, err := s.tool(ctx, env, "/usr/lib/rabbitmq/bin/rabbitmqctl", args...)
 		return err
 	}
-	if err := s.ready(ctx, "rabbitmq", func(ctx context.Context) bool { return control("await_startup", "--timeout", "60") == nil }); err != nil {
+	if err := s.ready(ctx, "rabbitmq", func(ctx context.Context) bool {
+		return control("await_startup", "--timeout",
+			"60") == nil
+	}); err != nil {
 		return err
 	}
 	if err := control("add_user", "openstack", password); err != nil {

@@ -20,8 +20,10 @@ func (s *stack) startKeystone(ctx context.Context) error {
 	if _, err := s.tool(ctx, nil, "keystone-manage", append(conf, "db_sync")...); err != nil {
 		return err
 	}
-	if _, err := s.tool(ctx, nil, "keystone-manage", append(conf, "bootstrap", "--bootstrap-password", password, "--bootstrap-region-id", "RegionOne",
-		"--bootstrap-public-url", keystoneURL, "--bootstrap-internal-url", keystoneURL, "--bootstrap-admin-url", keystoneURL)...); err != nil {
+	if _, err := s.tool(ctx, nil, "keystone-manage", append(conf, "bootstrap", "--bootstrap-password", password,
+		"--bootstrap-region-id", "RegionOne",
+		"--bootstrap-public-url", keystoneURL, "--bootstrap-internal-url", keystoneURL, "--bootstrap-admin-url",
+		keystoneURL)...); err != nil {
 		return err
 	}
 	if err := s.wsgi(ctx, "keystone", keystoneURL, 5000, "/usr/bin/keystone-wsgi-public",
@@ -114,7 +116,8 @@ func (s *stack) register(ctx context.Context) error {
 
 func (r *registrar) catalogue() {
 	for _, s := range []struct{ name, kind, url string }{
-		{"neutron", "network", networkURL}, {"nova", "compute", novaURL}, {"glance", "image", glanceURL}, {"placement", "placement", placementURL},
+		{"neutron", "network", networkURL}, {"nova", "compute", novaURL}, {"glance", "image", glanceURL},
+		{"placement", "placement", placementURL},
 		{"heat", "orchestration", heatURL + "/%(tenant_id)s"},
 	} {
 		id := r.make("/services", "service", map[string]any{"name": s.name, "type": s.kind})

@@ -13,7 +13,8 @@ import (
 // It confines no guest, for which it had to have the machine's cgroups.
 func (s *stack) startLibvirt(ctx context.Context) error {
 	own := filepath.Join(s.dir, "libvirt")
-	for from, to := range map[string]string{"etc": "/etc/libvirt", "lib": "/var/lib/libvirt", "log": "/var/log/libvirt", "cache": "/var/cache/libvirt"} {
+	for from, to := range map[string]string{"etc": "/etc/libvirt", "lib": "/var/lib/libvirt", "log": "/var/log/libvirt",
+		"cache": "/var/cache/libvirt"} {
 		path := filepath.Join(own, from)
 		for _, d := range []string{path, to} {
 			if err := os.MkdirAll(d, 0o755); err != nil {

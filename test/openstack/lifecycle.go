@@ -113,7 +113,8 @@ func (l *life) hotPlug(ctx context.Context, network string) error {
 			PortID string `json:"port_id"`
 		}
 	}
-	if err := l.demo.do(ctx, "POST", url, map[string]any{"interfaceAttachment": map[string]any{"net_id": network}}, &out); err != nil {
+	if err := l.demo.do(ctx, "POST", url, map[string]any{"interfaceAttachment": map[string]any{"net_id": network}},
+		&out); err != nil {
 		return err
 	}
 	id := out.InterfaceAttachment.PortID

@@ -9,7 +9,8 @@ import (
 )
 
 // neutronParts are the processes that weft stands in the place of.
-var neutronParts = []string{"neutron-server", "neutron-linuxbridge-agent", "neutron-dhcp-agent", "neutron-l3-agent", "neutron-metadata-agent"}
+var neutronParts = []string{"neutron-server", "neutron-linuxbridge-agent", "neutron-dhcp-agent", "neutron-l3-agent",
+	"neutron-metadata-agent"}
 
 // startNetwork starts the network service that the stack is to have.
 func (s *stack) startNetwork(ctx context.Context) error {
@@ -47,7 +48,8 @@ func (s *stack) startNeutron(ctx context.Context) error {
 		return err
 	}
 	for _, name := range neutronParts[1:] {
-		if err := s.start(name, nil, name, "--config-file", s.conf("neutron.conf"), "--config-file", s.conf("agents.conf")); err != nil {
+		if err := s.start(name, nil, name, "--config-file", s.conf("neutron.conf"), "--config-file",
+			s.conf("agents.conf")); err != nil {
 			return err
 		}
 	}
@@ -72,5 +74,6 @@ func (s *stack) neutronFilters() error {
 	if err := os.WriteFile(filepath.Join(dir, "neutron.filters"), data, 0o644); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "privsep.filters"), []byte("[Filters]\nprivsep: CommandFilter, privsep-helper, root\n"), 0o644)
+	return os.WriteFile(filepath.Join(dir, "privsep.filters"),
+		[]byte("[Filters]\nprivsep: CommandFilter, privsep-helper, root\n"), 0o644)
 }

@@ -29,7 +29,8 @@ func scenarios() []scenario {
 		{name: "bandwidth", driver: fake, most: 10 * time.Minute, play: bandwidth,
 			proves: "Placement counts what ports are guaranteed: a server that does not fit is refused by the scheduler"},
 		{name: "guests", driver: libvirt, most: 40 * time.Minute, play: guests,
-			proves: "every QEMU guest boots, has its address by DHCP and its metadata by Nova, and answers ping and HTTP at its floating IP"},
+			proves: "every QEMU guest boots, has its address by DHCP and its metadata by Nova, " +
+				"and answers ping and HTTP at its floating IP"},
 		{name: "lifecycle", driver: libvirt, most: 40 * time.Minute, play: lifecycle,
 			proves: "a guest keeps its network through reboots, hot-plugs, pause, suspension, rebuild, resize and shelving"},
 		{name: "killed", driver: libvirt, most: 30 * time.Minute, play: weftKilled,

@@ -13,7 +13,8 @@ func (s *stack) startWeft(ctx context.Context) error {
 }
 
 func (s *stack) startPlacement(ctx context.Context) error {
-	return s.wsgi(ctx, "placement", placementURL, 8778, "/usr/bin/placement-api", "OS_PLACEMENT_CONFIG_DIR="+filepath.Join(s.dir, "etc"))
+	return s.wsgi(ctx, "placement", placementURL, 8778, "/usr/bin/placement-api",
+		"OS_PLACEMENT_CONFIG_DIR="+filepath.Join(s.dir, "etc"))
 }
 
 func (s *stack) startGlance(ctx context.Context) error {

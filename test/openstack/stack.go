@@ -46,7 +46,8 @@ type stack struct {
 
 func newStack(o options, dir string) *stack {
 	return &stack{options: o, dir: dir, driver: fake, daemons: daemons{dir, []string{
-		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + filepath.Join(dir, "home"), "TMPDIR=" + filepath.Join(dir, "tmp")}}}
+		"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + filepath.Join(dir, "home"), "TMPDIR=" +
+			filepath.Join(dir, "tmp")}}}
 }
 
 // play brings the stack up in the namespaces of this process, plays the scenarios,
@@ -105,7 +106,8 @@ func (s *stack) furnish(ctx context.Context) error {
 	if err := unix.Sethostname([]byte(hostName)); err != nil {
 		return err
 	}
-	for _, d := range []string{"etc", "run", "log", "tmp", "home", "glance", "mysql", "rabbit", "nova/instances", "neutron", "keystone/fernet",
+	for _, d := range []string{"etc", "run", "log", "tmp", "home", "glance", "mysql", "rabbit", "nova/instances", "neutron",
+		"keystone/fernet",
 		"keystone/credential", "weft"} {
 		if err := os.MkdirAll(filepath.Join(s.dir, d), 0o755); err != nil {
 			return err
@@ -238,6 +240,7 @@ func (s *stack) serve(ctx context.Context, name, url string, env []string, progr
 // wsgi starts a service that brings no server of its own.
 func (s *stack) wsgi(ctx context.Context, name, url string, port int, file string, env ...string) error {
 	return s.serve(ctx, name, url, env, "uwsgi_python3", "--plugins", "python3", "--master", "--lazy-apps", "--need-app",
-		"--http-socket", "127.0.0.1:"+strconv.Itoa(port), "--processes", "2", "--threads", "4", "--enable-threads", "--buffer-size", "65535",
+		"--http-socket", "127.0.0.1:"+strconv.Itoa(port), "--processes", "2", "--threads", "4", "--enable-threads", "--buffer-size",
+		"65535",
 		"--die-on-term", "--no-orphans", "--rem-header", "Content-Length", "--add-header", "Connection: close", "--wsgi-file", file)
 }

@@ -143,7 +143,8 @@ func openstackclient() suite {
 	return functional{suite: "openstackclient", program: "openstack", cloud: "devstack-admin", workers: 3,
 		offers: []string{"compute"}, parts: []part{
 			{"openstackclient/tests/functional/network", "."},
-			{"openstackclient/tests/functional/common", `(test_extension_(list_network|show_network)|QuotaTests\.test_quota_(list_network_option|network_set_with.*))$`},
+			{"openstackclient/tests/functional/common",
+				`(test_extension_(list_network|show_network)|QuotaTests\.test_quota_(list_network_option|network_set_with.*))$`},
 		}}
 }
 

@@ -91,7 +91,8 @@ func TestTypicalOnKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	filter := plan(typical(), somewhere(typical(), nil), inetTracker{})[1]
-	if ops, err := nft.Open(0).Converge(t.Context(), filter); err != nil || len(ops) != 5 { // eth1, three times, and twice eth1.7 are of the physical network
+	// eth1, three times, and twice eth1.7 are of the physical network
+	if ops, err := nft.Open(0).Converge(t.Context(), filter); err != nil || len(ops) != 5 {
 		t.Errorf("another process: %v, %v", ops, err)
 	}
 	if err := f.Cleanup(t.Context()); err != nil {

@@ -321,7 +321,8 @@ ip link set tap11111111-11 up
 			reason: "device tap11111111-11 is not on bridge brqaaaaaaaa-aa yet: for a port of an instance, who makes the device adds it",
 		},
 		"of an instance, on the bridge of another network": {
-			ports: []host.Port{nova}, links: []link.Link{a, b, tap(9, port1, 7, 1450, true)}, want: "\nip link set tap11111111-11 nomaster down\n",
+			ports: []host.Port{nova}, links: []link.Link{a, b, tap(9, port1, 7, 1450, true)},
+			want:   "\nip link set tap11111111-11 nomaster down\n",
 			reason: "device tap11111111-11 is not on bridge brqaaaaaaaa-aa yet: for a port of an instance, who makes the device adds it",
 		},
 		"of an instance, plugged by weft": {
@@ -586,7 +587,8 @@ func TestTapsOfPortsThatAreGone(t *testing.T) {
 	for _, op := range ops {
 		got += op.String() + "\n"
 	}
-	want := "ip link set tap33333333-33 down\nip link set tap44444444-44 down\nip link del tap11111111-11\nip link del tap22222222-22\n"
+	want := "ip link set tap33333333-33 down\nip link set tap44444444-44 down\n" +
+		"ip link del tap11111111-11\nip link del tap22222222-22\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

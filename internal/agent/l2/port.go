@@ -150,7 +150,8 @@ func planJoin(p *host.Port, l, bridge link.Link, o *observed, hold string) ([]Op
 }
 
 func notAdded(l, bridge link.Link) string {
-	return fmt.Sprintf("device %s is not on bridge %s yet: for a port of an instance, who makes the device adds it", l.Name, bridge.Name)
+	return fmt.Sprintf("device %s is not on bridge %s yet: for a port of an instance, who makes the device adds it", l.Name,
+		bridge.Name)
 }
 
 // goDown brings a tap down where it is, so that the guest sees that its link is dead.

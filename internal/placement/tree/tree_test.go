@@ -44,7 +44,8 @@ func TestOf(t *testing.T) {
 	}{
 		{name: "an agent that reports nothing", kind: openvswitch, conf: `{"bridge_mappings": {"provider": "br0"}}`},
 		{name: "bandwidth", kind: openvswitch, conf: `{"bridge_mappings": {"provider net": "br0"},
-			"resource_provider_bandwidths": {"br0": {"egress": 1000, "ingress": 2000}}, "resource_provider_hypervisors": {"br0": "host1"}}`,
+			"resource_provider_bandwidths": {"br0": {"egress": 1000, "ingress": 2000}},
+			"resource_provider_hypervisors": {"br0": "host1"}}`,
 			want: []tree.Provider{
 				{UUID: "AGENT", Name: "host1:Open vSwitch agent", Hypervisor: "host1", Inventories: map[string]tree.Inventory{},
 					Traits: []string{"CUSTOM_VNIC_TYPE_DIRECT", "CUSTOM_VNIC_TYPE_NORMAL"}},
@@ -53,7 +54,8 @@ func TestOf(t *testing.T) {
 					Inventories: map[string]tree.Inventory{
 						"NET_BW_EGR_KILOBIT_PER_SEC": inventory(1000), "NET_BW_IGR_KILOBIT_PER_SEC": inventory(2000)}},
 			}},
-		{name: "one direction, defaults, several devices of two hypervisors", kind: sriov, conf: `{"device_mappings": {"a": ["e1", "e2"]},
+		{name: "one direction, defaults, several devices of two hypervisors", kind: sriov,
+			conf: `{"device_mappings": {"a": ["e1", "e2"]},
 			"resource_provider_bandwidths": {"e2": {"egress": 2000, "ingress": null}, "e1": {"egress": 0, "ingress": 0}},
 			"resource_provider_inventory_defaults": {"allocation_ratio": 2.0, "reserved": 10, "max_unit": 500},
 			"resource_provider_hypervisors": {"e1": "one", "e2": "two"}}`,
@@ -62,8 +64,9 @@ func TestOf(t *testing.T) {
 					Traits: []string{"CUSTOM_VNIC_TYPE_DIRECT", "CUSTOM_VNIC_TYPE_MACVTAP"}},
 				{UUID: "TWO", Name: "two:NIC Switch agent", Hypervisor: "two", Inventories: map[string]tree.Inventory{},
 					Traits: []string{"CUSTOM_VNIC_TYPE_DIRECT", "CUSTOM_VNIC_TYPE_MACVTAP"}},
-				{UUID: "ONE:E1", Name: "one:NIC Switch agent:e1", Hypervisor: "one", Agent: "ONE", Physnet: "a", Inventories: map[string]tree.Inventory{},
-					Traits: []string{"CUSTOM_PHYSNET_A", "CUSTOM_VNIC_TYPE_DIRECT", "CUSTOM_VNIC_TYPE_MACVTAP"}},
+				{UUID: "ONE:E1", Name: "one:NIC Switch agent:e1", Hypervisor: "one", Agent: "ONE", Physnet: "a",
+					Inventories: map[string]tree.Inventory{},
+					Traits:      []string{"CUSTOM_PHYSNET_A", "CUSTOM_VNIC_TYPE_DIRECT", "CUSTOM_VNIC_TYPE_MACVTAP"}},
 				{UUID: "TWO:E2", Name: "two:NIC Switch agent:e2", Hypervisor: "two", Agent: "TWO", Physnet: "a",
 					Traits:      []string{"CUSTOM_PHYSNET_A", "CUSTOM_VNIC_TYPE_DIRECT", "CUSTOM_VNIC_TYPE_MACVTAP"},
 					Inventories: map[string]tree.Inventory{"NET_BW_EGR_KILOBIT_PER_SEC": doubled}},
@@ -80,10 +83,12 @@ func TestOf(t *testing.T) {
 				Traits: []string{"CUSTOM_VNIC_TYPE_DIRECT", "CUSTOM_VNIC_TYPE_NORMAL"},
 				Inventories: map[string]tree.Inventory{
 					"NET_PACKET_RATE_EGR_KILOPACKET_PER_SEC": inventory(1), "NET_PACKET_RATE_IGR_KILOPACKET_PER_SEC": inventory(2)}}}},
-		{name: "a device on no physical network", kind: openvswitch, conf: `{"bridge_mappings": {}, "resource_provider_bandwidths": {"br9": {}}}`,
-			err: "resource_provider_bandwidths has br9, which is on no physical network"},
+		{name: "a device on no physical network", kind: openvswitch,
+			conf: `{"bridge_mappings": {}, "resource_provider_bandwidths": {"br9": {}}}`,
+			err:  "resource_provider_bandwidths has br9, which is on no physical network"},
 		{name: "nonsense", kind: openvswitch, conf: `{"resource_provider_bandwidths": 7}`,
-			err: "reading what the agent reports: json: cannot unmarshal number into Go struct field report.resource_provider_bandwidths of type map[string]map[string]*int64"},
+			err: "reading what the agent reports: json: cannot unmarshal number into Go struct field " +
+				"report.resource_provider_bandwidths of type map[string]map[string]*int64"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var conf map[string]any
