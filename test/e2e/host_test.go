@@ -8,12 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
-	"runtime"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/weftnet/weft/internal/dataplane/ownhost"
 	"github.com/weftnet/weft/internal/needs"
 )
 
@@ -52,12 +51,6 @@ func runAgain(t *testing.T) (skipped string, err error) {
 		cmd.Args = append(cmd.Args, "-test.timeout="+untilJustBefore(deadline))
 	}
 	cmd.Env = append(os.Environ(), hostEnv+"="+t.Name())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
 	r, w := io.Pipe()
 	cmd.Stdout, cmd.Stderr = w, w
 	done := make(chan struct{})
@@ -65,9 +58,7 @@ func runAgain(t *testing.T) (skipped string, err error) {
 		defer close(done)
 		skipped = relay(t, r)
 	}()
-	runtime.LockOSThread() // Pdeathsig is about the thread
-	err = cmd.Run()
-	runtime.UnlockOSThread()
+	err = ownhost.Run(cmd)
 	w.Close()
 	<-done
 	return skipped, err

@@ -14,7 +14,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/dataplane/ownhost"
 )
@@ -129,20 +128,13 @@ func remove(dir string) {
 	os.RemoveAll(dir)
 }
 
-// again runs this program in namespaces of its own, without root in a user
-// namespace too. What it says is printed at once when it has ended.
+// again runs this program on a host of its own. What it says is printed at once when it has ended.
 func again(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), inside+"="+dir)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	err := cmd.Run()
+	err := ownhost.Run(cmd)
 	os.Stdout.Write(said.Bytes())
 	if err != nil {
 		return errUnexpected

@@ -10,10 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/weftnet/weft/internal/dataplane/ownhost"
 	"github.com/weftnet/weft/internal/needs"
@@ -37,7 +34,7 @@ func Main(m *testing.M) {
 		}
 		os.Exit(m.Run())
 	}
-	err := again()
+	err := ownhost.Again(inside)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -56,18 +53,4 @@ func Need(t testing.TB, programs ...string) {
 		needs.Missing(t, "needs root or user namespaces: makes network namespaces")
 	}
 	needs.Programs(t, programs...)
-}
-
-func again() error {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), inside+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
-	if os.Getuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
-	return cmd.Run()
 }
