@@ -62,8 +62,11 @@ type reader struct {
 
 func newReader(t *testing.T) *reader {
 	dir := filepath.Join(t.TempDir(), "weft")
-	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		defer os.Chmod(filepath.Dir(d), 0o755) // the ordinary user goes through these
+	// The ordinary user goes through the folders that are this test's own, and no others'.
+	for d := filepath.Dir(dir); d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r := &reader{t: t, dir: dir, env: os.Environ()}
 	clone := exec.Command("git", "-c", "safe.directory=*", "clone", "--quiet", "--no-hardlinks", "../..", dir)
