@@ -25,27 +25,26 @@ func globalRequest(r *http.Request) string {
 }
 
 // logWith is the log of what concerns one request.
-func (s *Server) logWith(r *http.Request, id string) *slog.Logger {
+func (s *Server) logWith(id, global string) *slog.Logger {
 	log := s.Log.With("request", id)
-	if global := globalRequest(r); global != "" {
+	if global != "" {
 		log = log.With("global_request", global)
 	}
 	return log
 }
 
 // logAnswered tells the log of a request that has been answered.
-func (rq *httpRequest) logAnswered(id string, status int, took time.Duration) {
+func (rq *httpRequest) logAnswered(status int, took time.Duration) {
 	ctx := rq.r.Context()
-	if !rq.s.Log.Enabled(ctx, slog.LevelDebug) {
+	if !rq.log.Enabled(ctx, slog.LevelDebug) {
 		return
 	}
 	caller := rq.caller
 	if caller == nil { // it has not been let in
 		caller = &weft.Caller{}
 	}
-	rq.s.logWith(rq.r, id).DebugContext(ctx, "request", "method", rq.r.Method, "path", rq.r.URL.Path, "query",
-		shownQuery(rq.r.URL.RawQuery),
-		"status", status, "took", took, "user", caller.UserID, "project", caller.ProjectID)
+	rq.log.DebugContext(ctx, "request", "method", rq.r.Method, "path", rq.r.URL.Path,
+		"query", shownQuery(rq.r.URL.RawQuery), "status", status, "took", took, "user", caller.UserID, "project", caller.ProjectID)
 }
 
 // What of a query is shown.

@@ -125,6 +125,8 @@ type httpRequest struct {
 	s      *Server
 	w      http.ResponseWriter
 	r      *http.Request
+	log    *slog.Logger // of what concerns this request
+	id     string       // that weft gives it
 	caller *weft.Caller
 	params url.Values
 	up     upper      // of a nested resource
@@ -187,19 +189,19 @@ func (rq *httpRequest) base() string {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	id := "req-" + uuid.NewString()
-	w.Header().Set("X-Openstack-Request-Id", id)
 	rec := &recorder{ResponseWriter: w}
-	rq := &httpRequest{s: s, w: rec, r: r}
+	rq := &httpRequest{s: s, w: rec, r: r, id: "req-" + uuid.NewString()}
+	rq.log = s.logWith(rq.id, globalRequest(r))
+	w.Header().Set("X-Openstack-Request-Id", rq.id)
 	rec.begins = rq.release // who does not read his answer holds nothing but that
 	defer rq.release()
-	if err := s.route(rq, id); err != nil {
+	if err := s.route(rq); err != nil {
 		if weft.IsKind(err, weft.Unauthorized) {
 			w.Header().Set("WWW-Authenticate", `Keystone uri="`+s.AuthURL+`"`)
 		}
-		writeError(rec, r, s.logWith(r, id), rq.sees, err)
+		writeError(rec, r, rq.log, rq.sees, err)
 	}
-	rq.logAnswered(id, rec.status, time.Since(start))
+	rq.logAnswered(rec.status, time.Since(start))
 }
 
 // release ends the request's hold on what requests share.
@@ -222,7 +224,7 @@ func (r *recorder) WriteHeader(status int) {
 	r.ResponseWriter.WriteHeader(status)
 }
 
-func (s *Server) route(rq *httpRequest, id string) error {
+func (s *Server) route(rq *httpRequest) error {
 	path := strings.TrimSuffix(rq.r.URL.Path, ".json")
 	switch path {
 	case "/healthz":
@@ -253,7 +255,7 @@ func (s *Server) route(rq *httpRequest, id string) error {
 		return weft.Errorf(weft.Unauthorized, "Unauthorized", "The request you have made requires authentication.")
 	}
 	c := *caller // shared by all requests with the token
-	c.RequestID, c.GlobalRequest = id, globalRequest(rq.r)
+	c.RequestID, c.GlobalRequest = rq.id, globalRequest(rq.r)
 	s.Policy.Judge(&c)
 	rq.caller = &c
 	if err := s.checkScope(&c); err != nil {
