@@ -315,6 +315,24 @@ func TestReallocateNetwork(t *testing.T) {
 	}
 }
 
+// An instance gets what each of its ports asks for, also if they ask the same.
+func TestReallocateAlike(t *testing.T) {
+	p := newPlaced(t, storetest.DB(t))
+	p.change("networks/"+p.network, "network", "small", 200)
+	ports := []string{p.boots(instance, ""), p.boots(instance, "")}
+	p.allocator.have[instance][p.device]["NET_BW_EGR_KILOBIT_PER_SEC"] = 200 // of both
+
+	p.change("networks/"+p.network, "network", "both", 200)
+	p.has(instance, 400, 0)
+	p.change("networks/"+p.network, "network", "large", 409)
+	p.has(instance, 400, 0)
+	p.change("networks/"+p.network, "network", "", 200)
+	p.has(instance, 0, 0)
+	for _, port := range ports {
+		p.consistent(port)
+	}
+}
+
 func TestReallocateWithout(t *testing.T) {
 	p := newPlaced(t, storetest.DB(t))
 	port := p.boots(instance, p.policy("small"))

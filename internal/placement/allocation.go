@@ -45,17 +45,17 @@ type allocation struct {
 // and PlacementAllocationRpNotExists if the consumer has nothing, or nothing of a
 // provider, PlacementAllocationGenerationConflict if others change the same all the time;
 // and weft.Unavailable if Placement cannot be asked.
-func (a *API) Reallocate(ctx context.Context, consumer string, difference map[string]map[string]int64) error {
+func (a *API) Reallocate(ctx context.Context, request, consumer string, difference map[string]map[string]int64) error {
 	path := "/allocations/" + consumer
 	for range attempts {
 		var have allocations
-		if err := a.do(ctx, http.MethodGet, path, nil, &have); err != nil {
+		if err := a.doFor(ctx, request, http.MethodGet, path, nil, &have); err != nil {
 			return a.unanswered(consumer, err)
 		}
 		if err := have.change(consumer, difference); err != nil {
 			return err
 		}
-		err := a.do(ctx, http.MethodPut, path, have, nil)
+		err := a.doFor(ctx, request, http.MethodPut, path, have, nil)
 		switch {
 		case err == nil:
 			return nil

@@ -45,7 +45,12 @@ const concurrentUpdate = "placement.concurrent_update"
 const attempts = 10
 
 func (a *API) do(ctx context.Context, method, path string, body, into any) error {
-	answer, err := a.service.Do(ctx, peer.Request{Method: method, Path: path, Body: body,
+	return a.doFor(ctx, "", method, path, body, into)
+}
+
+// doFor asks on behalf of a client's request, by its global id.
+func (a *API) doFor(ctx context.Context, request, method, path string, body, into any) error {
+	answer, err := a.service.Do(ctx, peer.Request{Method: method, Path: path, Body: body, Request: request,
 		Header: map[string]string{"OpenStack-API-Version": microversion}})
 	if err != nil {
 		return err

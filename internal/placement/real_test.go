@@ -155,18 +155,18 @@ func TestRealPlacement(t *testing.T) {
 	more := func(n int64) map[string]map[string]int64 {
 		return map[string]map[string]int64{device: {"NET_BW_EGR_KILOBIT_PER_SEC": n}}
 	}
-	if err := api.Reallocate(t.Context(), one, more(100)); err != nil {
+	if err := api.Reallocate(t.Context(), "", one, more(100)); err != nil {
 		t.Error(err)
 	}
-	if err := api.Reallocate(t.Context(), one, more(1)); !weft.IsType(err, "QosPlacementAllocationUpdateConflict") {
+	if err := api.Reallocate(t.Context(), "", one, more(1)); !weft.IsType(err, "QosPlacementAllocationUpdateConflict") {
 		t.Errorf("too much: %v", err)
 	}
 	for server, n := range map[string]int64{one: -700, two: -300} {
-		if err := api.Reallocate(t.Context(), server, more(n)); err != nil {
+		if err := api.Reallocate(t.Context(), "", server, more(n)); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := api.Reallocate(t.Context(), one, more(1)); !weft.IsType(err, "PlacementAllocationRemoved") {
+	if err := api.Reallocate(t.Context(), "", one, more(1)); !weft.IsType(err, "PlacementAllocationRemoved") {
 		t.Errorf("of nothing: %v", err)
 	}
 	w.reports(map[string]any{})

@@ -16,22 +16,25 @@ import (
 // port of an instance gets another policy, its host has to have what that asks for.
 
 // Allocator changes what an instance has been allocated: amounts by class, by provider.
-// Its errors refuse the change.
+// Its errors refuse the change. The request is the client's global id, for the logs of
+// both sides.
 type Allocator interface {
-	Reallocate(ctx context.Context, instance string, difference map[string]map[string]int64) error
+	Reallocate(ctx context.Context, request, instance string, difference map[string]map[string]int64) error
 }
 
-// reallocation is a term of package accord: an instance gets more, or less.
+// reallocation is a term of package accord: an instance gets more, or less, for a port.
 type reallocation struct {
-	by         Allocator
-	instance   string
-	difference map[string]map[string]int64
+	by                      Allocator
+	request, instance, port string
+	difference              map[string]map[string]int64
 }
 
-func (r reallocation) Key() string { return fmt.Sprint(r.instance, " ", r.difference) } // maps print in order
+// Key is the same when the transaction runs again, and another for each port: an
+// instance gets what all of them ask for. Maps print in order.
+func (r reallocation) Key() string { return fmt.Sprint(r.instance, " ", r.port, " ", r.difference) }
 
 func (r reallocation) Agree(ctx context.Context) error {
-	return r.by.Reallocate(ctx, r.instance, r.difference)
+	return r.by.Reallocate(ctx, r.request, r.instance, r.difference)
 }
 
 func (r reallocation) Withdraw(ctx context.Context) error {
@@ -42,7 +45,7 @@ func (r reallocation) Withdraw(ctx context.Context) error {
 			back[provider][class] = -n
 		}
 	}
-	return r.by.Reallocate(ctx, r.instance, back)
+	return r.by.Reallocate(ctx, r.request, r.instance, back)
 }
 
 // PortReallocating has what a port's instance is allocated follow the port's policy. It
@@ -129,7 +132,7 @@ func (s *Service) reallocate(tx *store.Tx, from, to weft.ID, old, p *weft.Port) 
 	case s.Allocator == nil:
 		return nil, tracked()
 	}
-	return []accord.Term{reallocation{s.Allocator, old.DeviceID, difference}}, nil
+	return []accord.Term{reallocation{s.Allocator, tx.Caller.GlobalRequest, old.DeviceID, old.ID, difference}}, nil
 }
 
 // tracked is the refusal of what cannot be done about what Placement has allocated.
