@@ -221,15 +221,22 @@ func takeLock(c config.Config) (*dirLock, error) {
 	return lock, lock.tell(record{PID: os.Getpid(), Host: c.Host})
 }
 
+// alone refuses a configuration with services that a rootless weft cannot reach.
+func alone(c config.Config) error {
+	for _, option := range []struct{ name, url string }{{"[identity] url", c.Keystone.URL},
+		{"[nova] auth_url", c.Nova.AuthURL}, {"[placement] auth_url", c.Placement.AuthURL}} {
+		if option.url != "" {
+			return fmt.Errorf("without root weft runs in a network namespace of its own, from which it cannot reach what %s is about",
+				option.name)
+		}
+	}
+	return nil
+}
+
 // upRootless opens the sockets where clients are, and runs the rest in namespaces.
 func upRootless(c config.Config, lock *dirLock) error {
-	if c.Keystone.URL != "" {
-		return errors.New("without root weft runs in a network namespace of its own, " +
-			"from which it cannot ask the Keystone of [identity] url")
-	}
-	if c.Nova.AuthURL != "" {
-		return errors.New("without root weft runs in a network namespace of its own, " +
-			"from which it cannot tell the Nova of [nova] anything")
+	if err := alone(c); err != nil {
+		return err
 	}
 	sockets, err := listeners(c)
 	if err != nil {
